@@ -1,0 +1,121 @@
+package agent
+
+import (
+	"context"
+	"errors"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/podstead/podstead/pod"
+)
+
+// ErrUnavailable is wrapped by an effector's error when the thing below it
+// can't be asked at all (containerd is down). Nothing is concluded from it.
+var ErrUnavailable = errors.New("unavailable")
+
+// Containers runs containers. Every method is idempotent, may be called again
+// after a crash at any point, honours its context, and is called for one pod
+// at a time except Stop and Kill, which may overlap with anything.
+type Containers interface {
+	// List observes every container that bears our labels. Foreign
+	// containers in the same namespace are never returned or touched.
+	List(ctx context.Context) ([]pod.Container, error)
+	// Observe looks at one container. ok is false when there is none.
+	Observe(ctx context.Context, id string) (c pod.Container, ok bool, err error)
+	// Start makes and starts the requested run, or finds it made and started.
+	// A process that can't be started is no error: the container comes back
+	// dead with ExitStartError. *pod.Refused says that the container can't be
+	// made as asked; any other error is to be tried again.
+	Start(ctx context.Context, r pod.StartRequest) (pod.Container, error)
+	// Stop records the intent durably, then, if s.Signalled is set, sends
+	// the container's stop signal. A container that is gone is no error.
+	Stop(ctx context.Context, id string, s pod.Stopping) error
+	// Kill sends SIGKILL to every process of the container.
+	Kill(ctx context.Context, id string) error
+	// Reap collects what an exited container left (code, OOM count,
+	// termination message, log tail), records it durably with the container,
+	// ends what is left of its processes and deletes its task. The answer
+	// has StateDead and its Exit.
+	Reap(ctx context.Context, id string) (pod.Container, error)
+	// Remove deletes a dead container's record, snapshot and links, not its
+	// logs.
+	Remove(ctx context.Context, id string) error
+	// Resize changes the limits of a running container in place.
+	Resize(ctx context.Context, id string, r *specs.LinuxResources) error
+	// Record replaces the pod and origin recorded with a container.
+	Record(ctx context.Context, id string, p *corev1.Pod, o pod.Origin) error
+	// Watch calls changed with the id of each container of which something
+	// may have changed, and "" when anything may have (a new connection). It
+	// returns when ctx ends, and otherwise reconnects for ever.
+	Watch(ctx context.Context, changed func(id string)) error
+}
+
+// Images fetches images.
+type Images interface {
+	// Lookup finds a present, unpacked image. ok is false when there is none.
+	Lookup(ctx context.Context, ref string) (img pod.Image, ok bool, err error)
+	// Pull fetches and unpacks an image and checks that this host can run
+	// it. It fails when nothing moved for its stall limit, never by a total
+	// time limit.
+	Pull(ctx context.Context, ref string, progress func(pod.ImageProgress)) (pod.Image, error)
+}
+
+// Sandboxes makes what the containers of a pod share, except its network,
+// cgroup and volumes.
+type Sandboxes interface {
+	// Prepare makes the sandbox of an instance or finds it made. netNS is
+	// what Network.Ensure returned.
+	Prepare(ctx context.Context, i pod.Instance, uid types.UID, p *corev1.Pod, net Attachment) (pod.Sandbox, error)
+	// List returns every sandbox on the host, ready or not.
+	List(ctx context.Context) ([]pod.Sandbox, error)
+	// Remove takes a sandbox away. A sandbox that is not there is no error.
+	Remove(ctx context.Context, uid types.UID) error
+}
+
+// Attachment is a pod's place in the network.
+type Attachment struct {
+	// NetNS is the path of the pinned namespace, empty for hostNetwork.
+	NetNS string
+	IPs   []string
+}
+
+// Network gives pods their network namespaces.
+type Network interface {
+	Ensure(ctx context.Context, uid types.UID, p *corev1.Pod) (Attachment, error)
+	Remove(ctx context.Context, uid types.UID) error
+}
+
+// Volumes makes and mounts what pods mount.
+type Volumes interface {
+	// Prepare makes the pod's volumes; *pod.Refused when one can't be had
+	// now (a hostPath of the wrong type).
+	Prepare(ctx context.Context, uid types.UID, p *corev1.Pod) error
+	// Mounts resolves the mounts of one container, sub paths included.
+	Mounts(ctx context.Context, uid types.UID, p *corev1.Pod, container string) ([]pod.Mount, error)
+	// Remove unmounts and deletes the pod's own volumes; never anything
+	// below a hostPath.
+	Remove(ctx context.Context, uid types.UID) error
+}
+
+// Cgroups holds pods to their limits.
+type Cgroups interface {
+	// Path is where a pod's cgroup is, such as /podstead/burstable/podUID.
+	Path(uid types.UID, p *corev1.Pod) string
+	// Prepare makes the pod's cgroup with its limits.
+	Prepare(ctx context.Context, uid types.UID, p *corev1.Pod) error
+	// Container says what the limits of one container are.
+	Container(p *corev1.Pod, c *corev1.Container) (r *specs.LinuxResources, oomScoreAdj int)
+	// Grow raises the pod's limits to cover want wherever they are below it;
+	// Shrink lowers them to want. Around the resizing of its containers they
+	// keep every parent at least as large as its children.
+	Grow(ctx context.Context, uid types.UID, want *corev1.Pod) error
+	Shrink(ctx context.Context, uid types.UID, want *corev1.Pod) error
+	// MemoryUsage is the bytes that a cgroup can't give back: usage less
+	// inactive page cache.
+	MemoryUsage(ctx context.Context, path string) (int64, error)
+	// Remove ends every process left in the pod's cgroup and removes it from
+	// every hierarchy. A cgroup that is not there is no error.
+	Remove(ctx context.Context, uid types.UID) error
+}

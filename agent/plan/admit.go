@@ -1,0 +1,152 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/podstead/podstead/pod"
+)
+
+// Claim is one pod that takes part in admission.
+type Claim struct {
+	Key pod.Key
+	// Wanted is nil for a pod that is on its way out.
+	Wanted *corev1.Pod
+	// Live is the version whose containers hold ports now, nil if none do.
+	Live *corev1.Pod
+}
+
+// Admit says which pods must not start now and why. A pod is Blocked when it
+// can't be had beside the other wanted pods: running ones keep what they
+// have, then the order of keys decides. It is Waiting when only a pod that is
+// on its way out is in its way.
+func Admit(claims []Claim, allocatable corev1.ResourceList) map[pod.Key]Want {
+	claims = slices.Clone(claims)
+	slices.SortFunc(claims, func(a, b Claim) int {
+		if (a.Live != nil) != (b.Live != nil) {
+			if a.Live != nil {
+				return -1
+			}
+			return 1
+		}
+		if a.Key == b.Key {
+			return 0
+		}
+		if a.Key.Less(b.Key) {
+			return -1
+		}
+		return 1
+	})
+	verdicts := map[pod.Key]Want{}
+	granted := grants{ports: map[hostPort]pod.Key{}}
+	for _, c := range claims {
+		if c.Wanted == nil {
+			continue
+		}
+		if o := granted.take(c, allocatable); o != nil {
+			verdicts[c.Key] = Want{Blocked: o}
+		}
+	}
+	for _, c := range claims {
+		if c.Wanted != nil && verdicts[c.Key].Blocked == nil {
+			if o := heldByOther(c, claims); o != nil {
+				verdicts[c.Key] = Want{Waiting: o}
+			}
+		}
+	}
+	return verdicts
+}
+
+type hostPort struct {
+	port     int32
+	protocol corev1.Protocol
+}
+
+func (h hostPort) String() string { return fmt.Sprintf("%d/%s", h.port, h.protocol) }
+
+// grants is what was given to the wanted pods so far.
+type grants struct {
+	ports       map[hostPort]pod.Key
+	cpu, memory resource.Quantity
+}
+
+// take grants a pod what it asks for, or says why not. A pod that runs keeps
+// what it has when its new version is refused.
+func (g *grants) take(c Claim, allocatable corev1.ResourceList) *Obstacle {
+	o := g.refuse(c, c.Wanted, allocatable)
+	version := c.Wanted
+	if o != nil {
+		if version = c.Live; version == nil {
+			return o
+		}
+	}
+	for _, hp := range hostPorts(version) {
+		if _, taken := g.ports[hp]; !taken {
+			g.ports[hp] = c.Key
+		}
+	}
+	r := pod.Requests(version)
+	g.cpu.Add(r[corev1.ResourceCPU])
+	g.memory.Add(r[corev1.ResourceMemory])
+	return o
+}
+
+func (g *grants) refuse(c Claim, version *corev1.Pod, allocatable corev1.ResourceList) *Obstacle {
+	for _, hp := range hostPorts(version) {
+		if holder, taken := g.ports[hp]; taken {
+			return &Obstacle{Reason: "PortConflict", Message: fmt.Sprintf(
+				"host port %s is taken by pod %s: pod %s starts when it is free", hp, holder, c.Key)}
+		}
+	}
+	requests := pod.Requests(version)
+	for _, r := range []struct {
+		name   corev1.ResourceName
+		used   resource.Quantity
+		reason string
+	}{{corev1.ResourceCPU, g.cpu, "InsufficientCPU"}, {corev1.ResourceMemory, g.memory, "InsufficientMemory"}} {
+		asked, have := requests[r.name], allocatable[r.name]
+		total := r.used.DeepCopy()
+		total.Add(asked)
+		if !asked.IsZero() && !have.IsZero() && total.Cmp(have) > 0 {
+			return &Obstacle{Reason: r.reason, Message: fmt.Sprintf(
+				"pod %s requests %s of %s, other pods %s, and this server can give %s: it starts when there is room",
+				c.Key, asked.String(), r.name, r.used.String(), have.String())}
+		}
+	}
+	return nil
+}
+
+// heldByOther finds a port that another pod's containers still hold.
+func heldByOther(c Claim, claims []Claim) *Obstacle {
+	wanted := hostPorts(c.Wanted)
+	for _, other := range claims {
+		if other.Key == c.Key || other.Live == nil {
+			continue
+		}
+		for _, hp := range hostPorts(other.Live) {
+			if slices.Contains(wanted, hp) {
+				return &Obstacle{Reason: "PortConflict", Message: fmt.Sprintf(
+					"host port %s is still held by pod %s, which is on its way out: pod %s starts right after", hp, other.Key, c.Key)}
+			}
+		}
+	}
+	return nil
+}
+
+// hostPorts lists the ports of the host that a pod takes.
+func hostPorts(p *corev1.Pod) []hostPort {
+	var ports []hostPort
+	for _, list := range [][]corev1.Container{p.Spec.InitContainers, p.Spec.Containers} {
+		for i := range list {
+			for _, port := range list[i].Ports {
+				if port.HostPort != 0 {
+					ports = append(ports, hostPort{port.HostPort, port.Protocol})
+				}
+			}
+		}
+	}
+	return ports
+}

@@ -1,0 +1,123 @@
+// Package apitest has stand-ins for what package api needs of a daemon, for
+// tests.
+package apitest
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+
+	"github.com/podstead/podstead/api"
+	"github.com/podstead/podstead/pod"
+)
+
+// Daemon answers for an agent and a runtime. Its zero value has no snapshot.
+type Daemon struct {
+	mu        sync.Mutex
+	latest    *pod.Snapshot
+	changed   chan struct{}
+	restarted []string
+	// CPU is what Usage answers, in nanoseconds, and how much it grows with
+	// each call.
+	cpu uint64
+	// OnExec runs a command in place of a container; nil prints the command
+	// and ends with 0.
+	OnExec func(ctx context.Context, id string, r api.ExecRequest) (int, error)
+	// OnLogs writes a log; nil prints the request.
+	OnLogs func(ctx context.Context, r api.LogRequest, w io.Writer) error
+}
+
+// Publish makes s the newest snapshot, with the next version.
+func (d *Daemon) Publish(s pod.Snapshot) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.latest != nil {
+		s.Version = d.latest.Version + 1
+	}
+	d.latest = &s
+	if d.changed != nil {
+		close(d.changed)
+		d.changed = nil
+	}
+}
+
+// Latest returns what was published last.
+func (d *Daemon) Latest() *pod.Snapshot {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.latest
+}
+
+// Changed is closed by the next Publish.
+func (d *Daemon) Changed() <-chan struct{} {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.changed == nil {
+		d.changed = make(chan struct{})
+	}
+	return d.changed
+}
+
+// Restart notes the order; a container named "stuck" can't be restarted.
+func (d *Daemon) Restart(_ context.Context, key pod.Key, container string) error {
+	if container == "stuck" {
+		return fmt.Errorf("container %s does not end", container)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.restarted = append(d.restarted, key.String()+"/"+container)
+	return nil
+}
+
+// Restarted returns the orders so far, as namespace/name/container.
+func (d *Daemon) Restarted() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return append([]string(nil), d.restarted...)
+}
+
+// Exec calls OnExec.
+func (d *Daemon) Exec(ctx context.Context, id string, r api.ExecRequest) (int, error) {
+	if d.OnExec != nil {
+		return d.OnExec(ctx, id, r)
+	}
+	_, err := fmt.Fprintln(r.Stdout, strings.Join(r.Command, " "))
+	return 0, err
+}
+
+// Usage grows by 100 ms of CPU with each call; memory is always 64 MiB. A
+// path that ends in "gone" can't be read.
+func (d *Daemon) Usage(_ context.Context, path string) (cpuNanos, workingSet uint64, err error) {
+	if strings.HasSuffix(path, "gone") {
+		return 0, 0, fmt.Errorf("no cgroup %s", path)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.cpu += 100e6
+	return d.cpu, 64 << 20, nil
+}
+
+// Read calls OnLogs.
+func (d *Daemon) Read(ctx context.Context, r api.LogRequest, w io.Writer) error {
+	if d.OnLogs != nil {
+		return d.OnLogs(ctx, r, w)
+	}
+	tail := int64(-1)
+	if r.TailLines != nil {
+		tail = *r.TailLines
+	}
+	_, err := fmt.Fprintf(w, "dir=%s attempt=%d previous=%t follow=%t tail=%d timestamps=%t since=%t limit=%d\n",
+		r.Dir, r.Attempt, r.Previous, r.Follow, tail, r.Timestamps, !r.Since.IsZero(), r.LimitBytes)
+	return err
+}
+
+// Config serves d at a socket.
+func (d *Daemon) Config(socket string) api.Config {
+	return api.Config{
+		Socket:    socket,
+		Version:   api.Version{Version: "v0.0.0-test", Commit: "0123456", Go: "go", Platform: "linux/amd64"},
+		Snapshots: d, Control: d, Executor: d, Stats: d, Logs: d,
+	}
+}

@@ -1,0 +1,68 @@
+package api
+
+import (
+	"net/http"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/podstead/podstead/pod"
+)
+
+// details lists pods with what the Kubernetes API has no place for. The
+// query's name asks for the pods of one name.
+func (s *Server) details(w http.ResponseWriter, r *http.Request) {
+	want, err := selectPods(r)
+	if err != nil {
+		writeError(w, err)
+		return
+	}
+	want.name = r.URL.Query().Get("name")
+	snap, err := s.latest()
+	if err != nil {
+		writeError(w, err)
+		return
+	}
+	list := DetailsList{Items: []Details{}}
+	for _, v := range snap.Pods {
+		if want.matches(v) {
+			list.Items = append(list.Items, detailsOf(v, snap))
+		}
+	}
+	writeJSON(w, http.StatusOK, list)
+}
+
+func detailsOf(v pod.View, snap *pod.Snapshot) Details {
+	d := Details{
+		Pod: versioned(v.Pod, snap), Instance: v.Instance.Number, Origin: v.Origin,
+		Problems: v.Problems, Notes: v.Notes, Containers: []ContainerDetails{},
+	}
+	for _, c := range v.Containers {
+		d.Containers = append(d.Containers, ContainerDetails(c))
+	}
+	return d
+}
+
+func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
+	snap, err := s.latest()
+	if err != nil {
+		writeError(w, err)
+		return
+	}
+	st := Status{
+		Version: s.cfg.Version, Node: Node(snap.Node), Runtime: snap.Runtime, Time: snap.Time,
+		Sources: []Source{}, Images: []Image{}, Pods: map[corev1.PodPhase]int{},
+	}
+	for _, source := range snap.Sources {
+		st.Sources = append(st.Sources, Source{SourceState: source, PodCount: len(source.Pods)})
+	}
+	for _, i := range snap.Images {
+		st.Images = append(st.Images, Image{
+			Ref: i.Ref, Digest: i.Digest, Pulling: i.Pulling, Error: i.Error, NextTry: i.NextTry,
+			Done: i.Progress.Done, Total: i.Progress.Total, Layers: i.Progress.Layers, LayersDone: i.Progress.LayersDone,
+		})
+	}
+	for _, v := range snap.Pods {
+		st.Pods[v.Pod.Status.Phase]++
+	}
+	writeJSON(w, http.StatusOK, st)
+}

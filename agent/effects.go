@@ -2,7 +2,6 @@ package agent
 
 import (
 	"context"
-	"errors"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	corev1 "k8s.io/api/core/v1"
@@ -11,11 +10,8 @@ import (
 	"github.com/podstead/podstead/pod"
 )
 
-// ErrUnavailable is wrapped by an effector's error when the thing below it
-// can't be asked at all (containerd is down). Nothing is concluded from it.
-var ErrUnavailable = errors.New("unavailable")
-
-// Containers runs containers. Every method is idempotent, may be called again
+// Containers runs containers. An error that wraps pod.ErrUnavailable says that
+// containerd can't be asked; nothing is concluded from it. Every method is idempotent, may be called again
 // after a crash at any point, honours its context, and is called for one pod
 // at a time except Stop and Kill, which may overlap with anything.
 type Containers interface {
@@ -67,23 +63,16 @@ type Images interface {
 type Sandboxes interface {
 	// Prepare makes the sandbox of an instance or finds it made. netNS is
 	// what Network.Ensure returned.
-	Prepare(ctx context.Context, i pod.Instance, uid types.UID, p *corev1.Pod, net Attachment) (pod.Sandbox, error)
+	Prepare(ctx context.Context, i pod.Instance, uid types.UID, p *corev1.Pod, net pod.Attachment) (pod.Sandbox, error)
 	// List returns every sandbox on the host, ready or not.
 	List(ctx context.Context) ([]pod.Sandbox, error)
 	// Remove takes a sandbox away. A sandbox that is not there is no error.
 	Remove(ctx context.Context, uid types.UID) error
 }
 
-// Attachment is a pod's place in the network.
-type Attachment struct {
-	// NetNS is the path of the pinned namespace, empty for hostNetwork.
-	NetNS string
-	IPs   []string
-}
-
 // Network gives pods their network namespaces.
 type Network interface {
-	Ensure(ctx context.Context, uid types.UID, p *corev1.Pod) (Attachment, error)
+	Ensure(ctx context.Context, uid types.UID, p *corev1.Pod) (pod.Attachment, error)
 	Remove(ctx context.Context, uid types.UID) error
 }
 
@@ -118,4 +107,10 @@ type Cgroups interface {
 	// Remove ends every process left in the pod's cgroup and removes it from
 	// every hierarchy. A cgroup that is not there is no error.
 	Remove(ctx context.Context, uid types.UID) error
+}
+
+// Logs keeps the output of containers.
+type Logs interface {
+	// Remove deletes the logs of an instance.
+	Remove(ctx context.Context, i pod.Instance, uid types.UID) error
 }

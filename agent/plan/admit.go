@@ -50,14 +50,29 @@ func Admit(claims []Claim, allocatable corev1.ResourceList) map[pod.Key]Want {
 			verdicts[c.Key] = Want{Blocked: o}
 		}
 	}
+	held := holders(claims)
 	for _, c := range claims {
 		if c.Wanted != nil && verdicts[c.Key].Blocked == nil {
-			if o := heldByOther(c, claims); o != nil {
+			if o := heldByOther(c, held); o != nil {
 				verdicts[c.Key] = Want{Waiting: o}
 			}
 		}
 	}
 	return verdicts
+}
+
+// holders lists who holds each port of the host now.
+func holders(claims []Claim) map[hostPort][]pod.Key {
+	held := map[hostPort][]pod.Key{}
+	for _, c := range claims {
+		if c.Live == nil {
+			continue
+		}
+		for _, hp := range hostPorts(c.Live) {
+			held[hp] = append(held[hp], c.Key)
+		}
+	}
+	return held
 }
 
 type hostPort struct {
@@ -120,16 +135,12 @@ func (g *grants) refuse(c Claim, version *corev1.Pod, allocatable corev1.Resourc
 }
 
 // heldByOther finds a port that another pod's containers still hold.
-func heldByOther(c Claim, claims []Claim) *Obstacle {
-	wanted := hostPorts(c.Wanted)
-	for _, other := range claims {
-		if other.Key == c.Key || other.Live == nil {
-			continue
-		}
-		for _, hp := range hostPorts(other.Live) {
-			if slices.Contains(wanted, hp) {
+func heldByOther(c Claim, held map[hostPort][]pod.Key) *Obstacle {
+	for _, hp := range hostPorts(c.Wanted) {
+		for _, holder := range held[hp] {
+			if holder != c.Key {
 				return &Obstacle{Reason: "PortConflict", Message: fmt.Sprintf(
-					"host port %s is still held by pod %s, which is on its way out: pod %s starts right after", hp, other.Key, c.Key)}
+					"host port %s is still held by pod %s, which is on its way out: pod %s starts right after", hp, holder, c.Key)}
 			}
 		}
 	}

@@ -1,0 +1,197 @@
+// Package agent is the loop of podstead: one goroutine owns everything that
+// is known of the pods, asks package plan what to do, runs operations beside
+// itself, takes their results as facts, and publishes an immutable snapshot.
+package agent
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/podstead/podstead/agent/plan"
+	"github.com/podstead/podstead/pod"
+)
+
+// Config is what an Agent is made of.
+type Config struct {
+	Settings plan.Settings
+	// Node is the server; its ID makes the UIDs of pods.
+	Node pod.Node
+	// Runtime describes the runtime as configured; Up, Error and Since are
+	// filled in by the agent.
+	Runtime pod.RuntimeState
+
+	Containers Containers
+	Images     Images
+	Sandboxes  Sandboxes
+	Network    Network
+	Volumes    Volumes
+	Cgroups    Cgroups
+	Logs       Logs
+	History    History
+
+	// Now reads CLOCK_BOOTTIME and the wall clock.
+	Now func() pod.Stamp
+	// Default brings a recorded pod up to the defaults of this version, so
+	// that an upgrade compares like with like.
+	Default func(*corev1.Pod)
+	// Starts and Pulls limit how many pods are worked on, and how many images
+	// fetched, at the same time; 4 and 3 when 0.
+	Starts, Pulls int
+	// OperationTimeout bounds every operation except pulls; 60 s when 0.
+	OperationTimeout time.Duration
+	// RelistInterval is how often everything is looked at although no event
+	// asked for it; 60 s when 0.
+	RelistInterval time.Duration
+
+	Log *zap.Logger
+}
+
+// Agent keeps pods as their manifests say. Its methods may be called from any
+// goroutine.
+type Agent struct {
+	cfg      Config
+	inbox    chan fact
+	ended    chan struct{}
+	snapshot atomic.Pointer[pod.Snapshot]
+	mu       sync.Mutex
+	changed  chan struct{} // guarded by mu; closed at the next change
+}
+
+// fact is something that became known; it is applied by the loop's goroutine.
+type fact func(*loop)
+
+// New returns an agent that does nothing until Run.
+func New(cfg Config) *Agent {
+	if cfg.Starts == 0 {
+		cfg.Starts = 4
+	}
+	if cfg.Pulls == 0 {
+		cfg.Pulls = 3
+	}
+	if cfg.OperationTimeout == 0 {
+		cfg.OperationTimeout = time.Minute
+	}
+	if cfg.RelistInterval == 0 {
+		cfg.RelistInterval = time.Minute
+	}
+	a := &Agent{cfg: cfg, inbox: make(chan fact, 256), ended: make(chan struct{}), changed: make(chan struct{})}
+	a.snapshot.Store(&pod.Snapshot{Node: cfg.Node, Runtime: cfg.Runtime})
+	return a
+}
+
+// Latest returns the newest snapshot; it is never nil.
+func (a *Agent) Latest() *pod.Snapshot { return a.snapshot.Load() }
+
+// Changed returns a channel that is closed when a snapshot newer than the one
+// that Latest returns after this call is published.
+func (a *Agent) Changed() <-chan struct{} {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.changed
+}
+
+func (a *Agent) publish(s *pod.Snapshot) {
+	a.snapshot.Store(s)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	close(a.changed)
+	a.changed = make(chan struct{})
+}
+
+// Publish hands over everything that a source wants now.
+func (a *Agent) Publish(s pod.SourceState) {
+	a.send(func(l *loop) { l.takeSource(s) })
+}
+
+// Forget drops a source that was removed from the configuration: its pods
+// are stopped.
+func (a *Agent) Forget(source string) {
+	a.send(func(l *loop) { l.forgetSource(source) })
+}
+
+// SetRuntime publishes what became known of the runtime's version.
+func (a *Agent) SetRuntime(version string, warnings []string) {
+	a.send(func(l *loop) { l.setRuntime(version, warnings) })
+}
+
+// ImagesChanged says that images were imported: pulls that wait are tried at
+// once.
+func (a *Agent) ImagesChanged() { a.send((*loop).imagesChanged) }
+
+// Restart restarts the running containers of a pod, or only the named one. It
+// returns a *NotFound if there is no such thing.
+func (a *Agent) Restart(ctx context.Context, key pod.Key, container string) error {
+	answer := make(chan error, 1)
+	a.send(func(l *loop) { answer <- l.restart(key, container) })
+	select {
+	case err := <-answer:
+		return err
+	case <-a.ended:
+		return context.Canceled
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Drain stops every pod, whatever the sources want from now on, and returns
+// when nothing is left of any, or ctx ends.
+func (a *Agent) Drain(ctx context.Context) error {
+	done := make(chan struct{})
+	a.send(func(l *loop) { l.drain(done) })
+	select {
+	case <-done:
+		return nil
+	case <-a.ended:
+		return context.Canceled
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// send gives a fact to the loop, or drops it if the loop has ended.
+func (a *Agent) send(f fact) {
+	select {
+	case a.inbox <- f:
+	case <-a.ended:
+	}
+}
+
+// Run keeps the pods until ctx ends. Containers go on without it. It must be
+// called once.
+func (a *Agent) Run(ctx context.Context) error {
+	var workers sync.WaitGroup
+	defer workers.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer close(a.ended)
+
+	l := newLoop(ctx, a, &workers)
+	workers.Go(func() { l.watch(ctx) })
+	if err := l.loadHistory(); err != nil {
+		a.cfg.Log.Warn("the history of instances could not be read, it is begun anew", zap.Error(err))
+	}
+	l.relist()
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		timer.Reset(l.step())
+		select {
+		case f := <-a.inbox:
+			f(l)
+			l.drainInbox()
+		case <-timer.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// NotFound says that a named object does not exist.
+type NotFound struct{ What string }
+
+func (n *NotFound) Error() string { return n.What + " not found" }

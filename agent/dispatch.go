@@ -1,0 +1,124 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/podstead/podstead/agent/plan"
+	"github.com/podstead/podstead/pod"
+)
+
+// dispatch begins an action unless its target is busy or no slot is free. In
+// both cases the pod is decided again when that changes.
+func (l *loop) dispatch(ps *podState, a plan.Action) {
+	if pull, ok := a.(plan.Pull); ok {
+		l.dispatchPull(ps, pull)
+		return
+	}
+	if ps.busy[a.Target()] {
+		return
+	}
+	limited := takesSlot(a)
+	if limited && l.starts >= l.cfg.Starts {
+		l.waiting = append(l.waiting, ps.key)
+		return
+	}
+	ps.busy[a.Target()] = true
+	if limited {
+		l.starts++
+	}
+	work := l.operation(ps, a)
+	l.workers.Go(func() {
+		ctx, cancel := context.WithTimeout(l.ctx, l.cfg.OperationTimeout)
+		defer cancel()
+		applied, err := work(ctx)
+		l.send(func(l *loop) { l.finish(ps, a, applied, err) })
+	})
+}
+
+// takesSlot tells whether an action counts against the limit of parallel
+// work. What ends things never waits behind what begins them.
+func takesSlot(a plan.Action) bool {
+	switch a.(type) {
+	case plan.Prepare, plan.Start, plan.Teardown:
+		return true
+	default:
+		return false
+	}
+}
+
+// finish takes the result of an operation: what it found is believed, its
+// failure is counted.
+func (l *loop) finish(ps *podState, a plan.Action, applied fact, err error) {
+	delete(ps.busy, a.Target())
+	if takesSlot(a) {
+		l.starts--
+		l.wakeWaiting()
+	}
+	ps.rev++
+	l.dirty[ps.key] = true
+	if applied != nil {
+		applied(l)
+	}
+	if err != nil {
+		l.fail(ps, a, err)
+		return
+	}
+	if _, failed := ps.failed[a.Name()]; failed {
+		delete(ps.failed, a.Name())
+	}
+	l.succeeded(ps, a)
+}
+
+// wakeWaiting lets the pods that waited for a slot be decided again.
+func (l *loop) wakeWaiting() {
+	for _, key := range l.waiting {
+		l.dirty[key] = true
+	}
+	l.waiting = l.waiting[:0]
+}
+
+// fail counts a failure against the operation, or, when nothing below could
+// be asked at all, marks the runtime as down.
+func (l *loop) fail(ps *podState, a plan.Action, err error) {
+	if errors.Is(err, context.Canceled) && l.ctx.Err() != nil {
+		return
+	}
+	if errors.Is(err, pod.ErrUnavailable) {
+		l.runtimeDown(err)
+		return
+	}
+	f := plan.Failure{Count: ps.failed[a.Name()].Count + 1, At: l.cfg.Now().Moment, Message: err.Error()}
+	var refused *pod.Refused
+	if errors.As(err, &refused) {
+		f.Reason, f.Message = refused.Reason, refused.Message
+	}
+	ps.failed[a.Name()] = f
+	l.failureEvent(ps, a, f)
+}
+
+// operation binds an action to everything that it needs, so that it runs
+// without looking at the loop's state.
+func (l *loop) operation(ps *podState, a plan.Action) func(context.Context) (fact, error) {
+	switch a := a.(type) {
+	case plan.Prepare:
+		return l.prepare(ps, a)
+	case plan.Start:
+		return l.start(ps, a)
+	case plan.Stop:
+		return l.stop(ps, a)
+	case plan.Kill:
+		return l.kill(ps, a)
+	case plan.Reap:
+		return l.reap(ps, a)
+	case plan.Remove:
+		return l.remove(ps, a)
+	case plan.Amend:
+		return l.amend(ps, a)
+	case plan.Teardown:
+		return l.teardown(ps, a)
+	default:
+		panic(fmt.Sprintf("agent: no operation for %T", a))
+	}
+}

@@ -1,0 +1,311 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/podstead/podstead/agent/plan"
+	"github.com/podstead/podstead/pod"
+)
+
+// maxSleep bounds the timer of the loop: Go's timers stand still while the
+// host is suspended, our moments do not.
+const maxSleep = 30 * time.Second
+
+// loop is the state that one goroutine owns.
+type loop struct {
+	*Agent
+	ctx     context.Context
+	workers *sync.WaitGroup
+
+	sources map[string]pod.SourceState
+	wants   map[pod.Key]plan.Want
+	pods    map[pod.Key]*podState
+	images  map[string]*imageState
+	events  *recorder
+	history map[string]int
+
+	// conflicts are the manifests that lost against others.
+	conflicts []pod.Problem
+	// dirty pods are to be decided; waiting ones want a free slot.
+	dirty   map[pod.Key]bool
+	waiting []pod.Key
+	// unmerged: sources, owners or claims changed since the last merge.
+	unmerged bool
+	// unpublished: something that people see changed since the last snapshot.
+	unpublished bool
+
+	runtime  pod.RuntimeState
+	listing  bool
+	relistAt pod.Moment
+	starts   int
+	pulls    int
+	looks    map[string]bool
+	version  uint64
+	drained  chan struct{}
+}
+
+func newLoop(ctx context.Context, a *Agent, workers *sync.WaitGroup) *loop {
+	return &loop{
+		Agent: a, ctx: ctx, workers: workers,
+		sources: map[string]pod.SourceState{},
+		wants:   map[pod.Key]plan.Want{},
+		pods:    map[pod.Key]*podState{},
+		images:  map[string]*imageState{},
+		events:  newRecorder(),
+		dirty:   map[pod.Key]bool{},
+		looks:   map[string]bool{},
+		runtime: a.cfg.Runtime,
+		history: map[string]int{},
+	}
+}
+
+// drainInbox applies the facts that wait, so that one decision serves many,
+// but not so many that others starve.
+func (l *loop) drainInbox() {
+	for range 256 {
+		select {
+		case f := <-l.inbox:
+			f(l)
+		default:
+			return
+		}
+	}
+}
+
+// step decides whatever changed, publishes it, and returns how long nothing
+// has to be decided if no fact arrives.
+func (l *loop) step() time.Duration {
+	now := l.cfg.Now()
+	if l.unmerged {
+		l.merge()
+	}
+	for key, ps := range l.pods {
+		if ps.wake != 0 && now.Moment >= ps.wake {
+			l.dirty[key] = true
+		}
+	}
+	for len(l.dirty) > 0 {
+		keys := sortedKeys(l.dirty)
+		clear(l.dirty)
+		for _, key := range keys {
+			l.decide(key, now)
+		}
+		if l.unmerged {
+			l.merge()
+		}
+	}
+	if now.Moment >= l.relistAt {
+		l.relist()
+	}
+	l.checkDrained()
+	if l.unpublished {
+		l.publishSnapshot(now)
+	}
+	return l.sleep(now.Moment)
+}
+
+func (l *loop) sleep(now pod.Moment) time.Duration {
+	d := min(maxSleep, l.relistAt.Sub(now))
+	for _, ps := range l.pods {
+		if ps.wake != 0 {
+			d = min(d, ps.wake.Sub(now))
+		}
+	}
+	return max(d, 0)
+}
+
+// decide asks the plan about one pod and begins what it says.
+func (l *loop) decide(key pod.Key, now pod.Stamp) {
+	ps := l.pods[key]
+	want, wanted := l.wants[key]
+	if ps == nil {
+		if !wanted || want.Desired == nil {
+			return
+		}
+		ps = newPodState(key, now)
+		ps.lastInstance = l.history[key.String()]
+		l.pods[key] = ps
+	}
+	want.Restart = ps.restart
+	have := l.have(ps)
+	d := plan.Pod(l.cfg.Settings, want, have, now.Moment)
+	ps.wake, ps.notes = d.Wake, d.Notes
+	for _, a := range d.Actions {
+		l.dispatch(ps, a)
+	}
+	if ps.empty() && want.Desired == nil && l.runtime.Up {
+		delete(l.pods, key)
+		delete(l.wants, key)
+		l.unpublished = true
+		return
+	}
+	l.describe(ps, want, now)
+}
+
+// merge joins the sources anew and marks the pods whose want changed.
+func (l *loop) merge() {
+	l.unmerged = false
+	sources := make([]pod.SourceState, 0, len(l.sources))
+	for _, s := range l.sources {
+		sources = append(sources, s)
+	}
+	owners := map[pod.Key]plan.Owner{}
+	for key, ps := range l.pods {
+		if !ps.empty() {
+			owners[key] = ps.owner()
+		}
+	}
+	merged := plan.Merge(sources, owners)
+	if l.drained != nil {
+		for key := range merged.Wants {
+			merged.Wants[key] = plan.Want{Gone: "podstead is drained"}
+		}
+	}
+	l.admit(merged.Wants)
+	for key := range merged.Wants {
+		if !sameWant(l.wants[key], merged.Wants[key]) || l.pods[key] == nil {
+			l.dirty[key] = true
+		}
+	}
+	for key := range l.wants {
+		if _, still := merged.Wants[key]; !still {
+			l.dirty[key] = true
+		}
+	}
+	l.wants = merged.Wants
+	l.setConflicts(merged.Conflicts)
+}
+
+// admit adds to the wants what must not start now.
+func (l *loop) admit(wants map[pod.Key]plan.Want) {
+	claims := make([]plan.Claim, 0, len(wants))
+	for key, w := range wants {
+		c := plan.Claim{Key: key}
+		if w.Desired != nil {
+			c.Wanted = w.Desired.Pod
+		}
+		if ps := l.pods[key]; ps != nil {
+			c.Live = ps.livePod()
+			if w.Keep {
+				c.Wanted = c.Live
+			}
+		}
+		claims = append(claims, c)
+	}
+	for key, verdict := range plan.Admit(claims, l.cfg.Node.Allocatable) {
+		w := wants[key]
+		w.Blocked, w.Waiting = verdict.Blocked, verdict.Waiting
+		wants[key] = w
+	}
+}
+
+func sameWant(a, b plan.Want) bool {
+	return a.Desired == b.Desired && a.Keep == b.Keep && a.Gone == b.Gone &&
+		sameObstacle(a.Blocked, b.Blocked) && sameObstacle(a.Waiting, b.Waiting)
+}
+
+func sameObstacle(a, b *plan.Obstacle) bool {
+	return (a == nil) == (b == nil) && (a == nil || *a == *b)
+}
+
+func (l *loop) setConflicts(conflicts []pod.Problem) {
+	if slices.Equal(l.conflicts, conflicts) {
+		return
+	}
+	for _, c := range conflicts {
+		if !slices.Contains(l.conflicts, c) {
+			l.event(c.Key, warning, "ManifestConflict", c.String())
+		}
+		l.dirty[c.Key] = true
+	}
+	for _, c := range l.conflicts {
+		l.dirty[c.Key] = true
+	}
+	l.conflicts = conflicts
+}
+
+// takeSource takes the new state of a source.
+func (l *loop) takeSource(s pod.SourceState) {
+	old := l.sources[s.Name]
+	l.sources[s.Name] = s
+	l.unmerged, l.unpublished = true, true
+	for _, key := range problemKeys(old, s) {
+		l.dirty[key] = true
+	}
+	for _, p := range s.Problems {
+		if !slices.Contains(old.Problems, p) {
+			l.sourceProblem(p)
+		}
+	}
+	if s.Error != old.Error && s.Error != "" {
+		l.event(pod.Key{}, warning, "SourceError", fmt.Sprintf("source %s (%s): %s; what it wanted last goes on", s.Name, s.Location, s.Error))
+	}
+}
+
+func (l *loop) forgetSource(name string) {
+	delete(l.sources, name)
+	l.unmerged, l.unpublished = true, true
+}
+
+func (l *loop) sourceProblem(p pod.Problem) {
+	kind, reason := warning, "ManifestInvalid"
+	if p.Severity == pod.Warning {
+		kind, reason = normal, "ManifestWarning"
+	}
+	text := p.String()
+	if p.Consequence != "" {
+		text += "; " + p.Consequence
+	}
+	l.event(p.Key, kind, reason, text)
+}
+
+func problemKeys(states ...pod.SourceState) []pod.Key {
+	var keys []pod.Key
+	for _, s := range states {
+		for _, p := range s.Problems {
+			if p.Key != (pod.Key{}) {
+				keys = append(keys, p.Key)
+			}
+		}
+	}
+	return keys
+}
+
+func sortedKeys[V any](m map[pod.Key]V) []pod.Key {
+	keys := make([]pod.Key, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.SortFunc(keys, func(a, b pod.Key) int {
+		switch {
+		case a == b:
+			return 0
+		case a.Less(b):
+			return -1
+		default:
+			return 1
+		}
+	})
+	return keys
+}
+
+// drain makes every pod unwanted; done is closed when none is left.
+func (l *loop) drain(done chan struct{}) {
+	l.drained = done
+	l.unmerged = true
+}
+
+func (l *loop) checkDrained() {
+	if l.drained == nil || len(l.pods) > 0 || !l.runtime.Up {
+		return
+	}
+	select {
+	case <-l.drained:
+	default:
+		close(l.drained)
+	}
+}

@@ -1,0 +1,283 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/podstead/podstead/agent/plan"
+	"github.com/podstead/podstead/pod"
+)
+
+func (l *loop) instance(ps *podState, number int) pod.Instance {
+	return pod.Instance{Key: ps.key, Number: number}
+}
+
+// prepare makes cgroup, network, sandbox and volumes of an instance. The
+// sandbox is last: its record says that the others are there.
+func (l *loop) prepare(ps *podState, a plan.Prepare) func(context.Context) (fact, error) {
+	ps.begun[a.Instance] = true
+	ps.lastInstance = max(ps.lastInstance, a.Instance)
+	cfg, i, p := l.cfg, l.instance(ps, a.Instance), a.Desired.Pod
+	uid := l.uid(i)
+	return func(ctx context.Context) (fact, error) {
+		if err := cfg.Cgroups.Prepare(ctx, uid, p); err != nil {
+			return nil, fmt.Errorf("prepare the cgroup of pod %s: %w", i.Key, err)
+		}
+		if err := cfg.Volumes.Prepare(ctx, uid, p); err != nil {
+			return nil, fmt.Errorf("prepare the volumes of pod %s: %w", i.Key, err)
+		}
+		net, err := cfg.Network.Ensure(ctx, uid, p)
+		if err != nil {
+			return nil, fmt.Errorf("prepare the network of pod %s: %w", i.Key, err)
+		}
+		sandbox, err := cfg.Sandboxes.Prepare(ctx, i, uid, p, net)
+		if err != nil {
+			return nil, fmt.Errorf("prepare the sandbox of pod %s: %w", i.Key, err)
+		}
+		return func(*loop) { ps.sandboxes[i.Number] = sandbox }, nil
+	}
+}
+
+// start makes and starts one run of a container.
+func (l *loop) start(ps *podState, a plan.Start) func(context.Context) (fact, error) {
+	cfg, i, p := l.cfg, l.instance(ps, a.Instance), a.Desired.Pod
+	uid := l.uid(i)
+	r := pod.StartRequest{
+		ID: pod.ContainerID(uid, a.Container, a.Attempt), Instance: i, UID: uid,
+		Name: a.Container, Role: a.Role, Attempt: a.Attempt, Failures: a.Failures,
+		Pod: p, Origin: a.Desired.Origin, Image: a.Image,
+		Sandbox: ps.sandboxes[a.Instance], PausePID: a.PausePID, Node: cfg.Node,
+		OOMScoreAdj: pauseOOMScore,
+	}
+	r.CgroupPath = cfg.Cgroups.Path(uid, p) + "/" + r.ID
+	if c := pod.ContainerSpec(p, a.Container); c != nil {
+		r.Resources, r.OOMScoreAdj = cfg.Cgroups.Container(p, c)
+	}
+	return func(ctx context.Context) (fact, error) {
+		if a.Role != pod.RolePause {
+			mounts, err := cfg.Volumes.Mounts(ctx, uid, p, a.Container)
+			if err != nil {
+				return nil, fmt.Errorf("mount the volumes of container %s: %w", a.Container, err)
+			}
+			r.Mounts = mounts
+		}
+		c, err := cfg.Containers.Start(ctx, r)
+		if err != nil {
+			return nil, fmt.Errorf("start container %s: %w", a.Container, err)
+		}
+		return func(l *loop) { l.observed(ps, c) }, nil
+	}
+}
+
+// pauseOOMScore is what the kubelet gives to sandboxes.
+const pauseOOMScore = -998
+
+// stop writes the intent and sends the stop signal.
+func (l *loop) stop(ps *podState, a plan.Stop) func(context.Context) (fact, error) {
+	cfg, now := l.cfg, l.cfg.Now()
+	s := pod.Stopping{Since: now, Signalled: now, Scope: a.Scope, Grace: a.Grace, Reason: a.Reason}
+	return func(ctx context.Context) (fact, error) {
+		if err := cfg.Containers.Stop(ctx, a.ID, s); err != nil {
+			return nil, fmt.Errorf("stop container %s: %w", a.Container, err)
+		}
+		return func(*loop) {
+			if c, ok := ps.containers[a.ID]; ok {
+				c.Stopping = &s
+				ps.containers[a.ID] = c
+			}
+			delete(ps.restart, a.ID)
+		}, nil
+	}
+}
+
+func (l *loop) kill(ps *podState, a plan.Kill) func(context.Context) (fact, error) {
+	cfg := l.cfg
+	ps.killed[a.ID] = cfg.Now().Moment
+	return func(ctx context.Context) (fact, error) {
+		if err := cfg.Containers.Kill(ctx, a.ID); err != nil {
+			return nil, fmt.Errorf("kill container %s: %w", a.Container, err)
+		}
+		return func(l *loop) { l.look(a.ID) }, nil
+	}
+}
+
+func (l *loop) reap(ps *podState, a plan.Reap) func(context.Context) (fact, error) {
+	cfg := l.cfg
+	return func(ctx context.Context) (fact, error) {
+		c, err := cfg.Containers.Reap(ctx, a.ID)
+		if err != nil {
+			return nil, fmt.Errorf("collect container %s: %w", a.Container, err)
+		}
+		return func(l *loop) { l.observed(ps, c) }, nil
+	}
+}
+
+func (l *loop) remove(ps *podState, a plan.Remove) func(context.Context) (fact, error) {
+	cfg := l.cfg
+	return func(ctx context.Context) (fact, error) {
+		if err := cfg.Containers.Remove(ctx, a.ID); err != nil {
+			return nil, fmt.Errorf("remove container %s: %w", a.Container, err)
+		}
+		return func(*loop) { ps.drop(a.ID) }, nil
+	}
+}
+
+// amend changes limits in place and records the wanted pod. The pod's cgroup
+// grows first and shrinks last, since the kernel wants every parent at least
+// as large as its children. A limit below what is in use is held.
+func (l *loop) amend(ps *podState, a plan.Amend) func(context.Context) (fact, error) {
+	cfg, want := l.cfg, a.Desired.Pod
+	uid := l.uid(l.instance(ps, a.Instance))
+	var containers []pod.Container
+	for _, id := range a.IDs {
+		containers = append(containers, ps.containers[id])
+	}
+	return func(ctx context.Context) (fact, error) {
+		resizing := slices.ContainsFunc(containers, func(c pod.Container) bool { return resized(c, want) })
+		if resizing {
+			if err := cfg.Cgroups.Grow(ctx, uid, want); err != nil {
+				return nil, fmt.Errorf("grow the cgroup of pod %s: %w", ps.key, err)
+			}
+		}
+		var amended []string
+		var failures []error
+		for _, c := range containers {
+			if err := l.amendOne(ctx, c, a.Desired); err != nil {
+				failures = append(failures, err)
+				continue
+			}
+			amended = append(amended, c.ID)
+		}
+		if resizing && len(failures) == 0 {
+			if err := cfg.Cgroups.Shrink(ctx, uid, want); err != nil {
+				failures = append(failures, fmt.Errorf("shrink the cgroup of pod %s: %w", ps.key, err))
+			}
+		}
+		return func(*loop) { ps.amended(amended, a.Desired) }, errors.Join(failures...)
+	}
+}
+
+func (l *loop) amendOne(ctx context.Context, c pod.Container, d *pod.Desired) error {
+	spec := pod.ContainerSpec(d.Pod, c.Name)
+	if spec != nil && resized(c, d.Pod) {
+		if limit := spec.Resources.Limits.Memory(); !limit.IsZero() {
+			used, err := l.cfg.Cgroups.MemoryUsage(ctx, c.CgroupPath)
+			if err != nil {
+				return fmt.Errorf("read the memory use of container %s: %w", c.Name, err)
+			}
+			if used > limit.Value() {
+				return &pod.Refused{Reason: "ResizeHeld", Message: fmt.Sprintf(
+					"container %s: memory limit %s is below the %d bytes in use: the old limit stays until there is room",
+					c.Name, limit.String(), used)}
+			}
+		}
+		resources, _ := l.cfg.Cgroups.Container(d.Pod, spec)
+		if err := l.cfg.Containers.Resize(ctx, c.ID, resources); err != nil {
+			return fmt.Errorf("resize container %s: %w", c.Name, err)
+		}
+	}
+	if err := l.cfg.Containers.Record(ctx, c.ID, d.Pod, d.Origin); err != nil {
+		return fmt.Errorf("record the change with container %s: %w", c.Name, err)
+	}
+	return nil
+}
+
+// resized tells whether a container's wanted resources differ from its own.
+func resized(c pod.Container, want *corev1.Pod) bool {
+	old, now := c.Spec(), pod.ContainerSpec(want, c.Name)
+	return old != nil && now != nil && !sameResources(old.Resources, now.Resources)
+}
+
+func sameResources(a, b corev1.ResourceRequirements) bool {
+	return sameList(a.Requests, b.Requests) && sameList(a.Limits, b.Limits)
+}
+
+func sameList(a, b corev1.ResourceList) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for name, q := range a {
+		other, ok := b[name]
+		if !ok || q.Cmp(other) != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func (ps *podState) amended(ids []string, d *pod.Desired) {
+	for _, id := range ids {
+		if c, ok := ps.containers[id]; ok {
+			c.Pod, c.Origin = d.Pod, d.Origin
+			ps.containers[id] = c
+		}
+	}
+}
+
+// teardown removes everything of an instance. The sandbox goes last: while it
+// is there, a restart finds what is left to do.
+func (l *loop) teardown(ps *podState, a plan.Teardown) func(context.Context) (fact, error) {
+	cfg, i := l.cfg, l.instance(ps, a.Instance)
+	uid := l.uid(i)
+	var ids []string
+	for id, c := range ps.containers {
+		if c.Instance.Number == a.Instance {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	history := l.remember(i)
+	return func(ctx context.Context) (fact, error) {
+		if err := cfg.History.Save(history); err != nil {
+			return nil, fmt.Errorf("record that %s was used: %w", i, err)
+		}
+		var gone []string
+		removed := func(*loop) {
+			for _, id := range gone {
+				ps.drop(id)
+			}
+		}
+		for _, id := range ids {
+			if err := cfg.Containers.Remove(ctx, id); err != nil {
+				return removed, fmt.Errorf("remove container %s: %w", id[:12], err)
+			}
+			gone = append(gone, id)
+		}
+		if err := l.clear(ctx, i); err != nil {
+			return removed, err
+		}
+		return func(l *loop) {
+			removed(l)
+			delete(ps.sandboxes, a.Instance)
+			delete(ps.begun, a.Instance)
+			clear(ps.failed)
+			l.unmerged = true
+			l.event(ps.key, normal, "Removed", fmt.Sprintf("Pod %s (uid %s) and everything of it is gone", i.Key, uid))
+		}, nil
+	}
+}
+
+// clear removes what is left of an instance besides its containers.
+func (l *loop) clear(ctx context.Context, i pod.Instance) error {
+	uid := l.uid(i)
+	steps := []struct {
+		what string
+		do   func() error
+	}{
+		{"cgroup", func() error { return l.cfg.Cgroups.Remove(ctx, uid) }},
+		{"volumes", func() error { return l.cfg.Volumes.Remove(ctx, uid) }},
+		{"logs", func() error { return l.cfg.Logs.Remove(ctx, i, uid) }},
+		{"network", func() error { return l.cfg.Network.Remove(ctx, uid) }},
+		{"sandbox", func() error { return l.cfg.Sandboxes.Remove(ctx, uid) }},
+	}
+	for _, step := range steps {
+		if err := step.do(); err != nil {
+			return fmt.Errorf("remove the %s of pod %s: %w", step.what, i.Key, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,145 @@
+package agent
+
+import (
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/podstead/podstead/agent/plan"
+	"github.com/podstead/podstead/pod"
+)
+
+// podState is what the loop knows of one pod.
+type podState struct {
+	key        pod.Key
+	seen       pod.Stamp
+	containers map[string]pod.Container
+	sandboxes  map[int]pod.Sandbox
+	// lastInstance is the highest number ever used for this key.
+	lastInstance int
+	begun        map[int]bool
+	resolved     map[string]plan.Resolved
+	failed       map[string]plan.Failure
+	killed       map[string]pod.Moment
+	// busy are the targets with an operation in flight.
+	busy map[string]bool
+	// restart holds the containers that an operator wants restarted.
+	restart map[string]bool
+	// rev rises with every result of an operation on the pod, so that an
+	// observation that is older than the result is recognised.
+	rev int
+
+	wake  pod.Moment
+	notes []string
+	views []pod.View
+}
+
+func newPodState(key pod.Key, seen pod.Stamp) *podState {
+	return &podState{
+		key: key, seen: seen,
+		containers: map[string]pod.Container{},
+		sandboxes:  map[int]pod.Sandbox{},
+		begun:      map[int]bool{},
+		resolved:   map[string]plan.Resolved{},
+		failed:     map[string]plan.Failure{},
+		killed:     map[string]pod.Moment{},
+		busy:       map[string]bool{},
+		restart:    map[string]bool{},
+	}
+}
+
+// empty tells whether nothing of the pod exists and nothing is in flight.
+func (ps *podState) empty() bool {
+	return len(ps.containers) == 0 && len(ps.sandboxes) == 0 && len(ps.busy) == 0
+}
+
+// newest returns the container that was made last.
+func (ps *podState) newest() (pod.Container, bool) {
+	var found pod.Container
+	ok := false
+	for _, c := range ps.containers {
+		if c.Pod == nil {
+			continue
+		}
+		if !ok || c.Instance.Number > found.Instance.Number ||
+			c.Instance.Number == found.Instance.Number && c.Created.Wall.After(found.Created.Wall) {
+			found, ok = c, true
+		}
+	}
+	return found, ok
+}
+
+func (ps *podState) owner() plan.Owner {
+	c, _ := ps.newest()
+	return plan.Owner{Source: c.Origin.Source, File: c.Origin.File}
+}
+
+// livePod is the version of the pod whose containers hold resources now.
+func (ps *podState) livePod() *corev1.Pod {
+	for _, c := range ps.containers {
+		if c.Live() && c.Pod != nil {
+			newest, _ := ps.newest()
+			return newest.Pod
+		}
+	}
+	return nil
+}
+
+// put takes the observation of one container.
+func (ps *podState) put(c pod.Container) {
+	if c.State == pod.StateDead && c.Exit == nil {
+		c.Exit = &pod.Exit{Code: 137, Reason: pod.ExitUnknown}
+	}
+	ps.containers[c.ID] = c
+	ps.lastInstance = max(ps.lastInstance, c.Instance.Number)
+}
+
+// drop forgets a container that is gone.
+func (ps *podState) drop(id string) {
+	delete(ps.containers, id)
+	delete(ps.killed, id)
+	delete(ps.restart, id)
+}
+
+// have is what the plan sees of a pod.
+func (l *loop) have(ps *podState) plan.Have {
+	h := plan.Have{
+		RuntimeUp:    l.runtime.Up,
+		LastInstance: ps.lastInstance,
+		Begun:        ps.begun,
+		Images:       l.presentImages(ps.key),
+		Resolved:     ps.resolved,
+		Failed:       ps.failed,
+		Killed:       ps.killed,
+	}
+	for _, c := range ps.containers {
+		h.Containers = append(h.Containers, c)
+	}
+	for _, s := range ps.sandboxes {
+		h.Sandboxes = append(h.Sandboxes, s)
+	}
+	return h
+}
+
+func (l *loop) uid(i pod.Instance) types.UID { return pod.UID(l.cfg.Node.ID, i) }
+
+// restart notes that containers are to be restarted.
+func (l *loop) restart(key pod.Key, container string) error {
+	ps := l.pods[key]
+	if ps == nil {
+		return &NotFound{What: fmt.Sprintf("pod %q", key.Name)}
+	}
+	found := false
+	for id, c := range ps.containers {
+		if c.State != pod.StateRunning || c.Role == pod.RolePause || container != "" && c.Name != container {
+			continue
+		}
+		ps.restart[id], found = true, true
+	}
+	if !found {
+		return &NotFound{What: fmt.Sprintf("running container %q of pod %q", container, key.Name)}
+	}
+	l.dirty[key] = true
+	return nil
+}

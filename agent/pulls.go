@@ -1,0 +1,146 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/podstead/podstead/agent/plan"
+	"github.com/podstead/podstead/pod"
+)
+
+// imageState is what the loop knows of one image name. Pods that want the
+// same image share one pull.
+type imageState struct {
+	present  *pod.Image
+	busy     bool
+	progress pod.ImageProgress
+	waiters  map[pod.Key]plan.Pull
+}
+
+func (l *loop) image(name string) *imageState {
+	if l.images[name] == nil {
+		l.images[name] = &imageState{waiters: map[pod.Key]plan.Pull{}}
+	}
+	return l.images[name]
+}
+
+// presentImages are the images known to be present of those a pod names.
+func (l *loop) presentImages(key pod.Key) map[string]pod.Image {
+	present := map[string]pod.Image{}
+	d := l.wants[key].Desired
+	if d == nil {
+		return present
+	}
+	for _, list := range [][]corev1.Container{d.Pod.Spec.InitContainers, d.Pod.Spec.Containers} {
+		for i := range list {
+			if img := l.images[list[i].Image]; img != nil && img.present != nil {
+				present[list[i].Image] = *img.present
+			}
+		}
+	}
+	return present
+}
+
+func (l *loop) dispatchPull(ps *podState, a plan.Pull) {
+	img := l.image(a.Image)
+	img.waiters[ps.key] = a
+	if img.busy {
+		return
+	}
+	if l.pulls >= l.cfg.Pulls {
+		l.waiting = append(l.waiting, ps.key)
+		return
+	}
+	img.busy = true
+	l.pulls++
+	cfg := l.cfg
+	l.workers.Go(func() {
+		got, note, err := fetch(l.ctx, cfg.Images, a, func() { l.send(func(l *loop) { l.pulling(a) }) },
+			func(p pod.ImageProgress) { l.send(func(l *loop) { l.progress(a.Image, p) }) })
+		l.send(func(l *loop) { l.pulled(a, got, note, err) })
+	})
+}
+
+// fetch makes an image present by its policy. Always asks the registry; when
+// that fails and the image is present, the present one is used and note says
+// why: a server without its uplink starts what it has.
+func fetch(ctx context.Context, images Images, a plan.Pull, begin func(), progress func(pod.ImageProgress)) (img pod.Image, note string, err error) {
+	present, ok, err := images.Lookup(ctx, a.Image)
+	if err != nil {
+		return img, "", fmt.Errorf("look up image %q: %w", a.Image, err)
+	}
+	switch {
+	case a.Policy == corev1.PullNever && !ok:
+		return img, "", &pod.Refused{Reason: "ErrImageNeverPull", Message: fmt.Sprintf(
+			"image %q is not present and imagePullPolicy is Never: import it, or allow it to be pulled", a.Image)}
+	case ok && a.Policy != corev1.PullAlways:
+		return present, "", nil
+	}
+	begin()
+	img, err = images.Pull(ctx, a.Image, progress)
+	if err != nil && ok && ctx.Err() == nil && !errors.Is(err, pod.ErrUnavailable) {
+		return present, fmt.Sprintf("image %q could not be asked for anew, the present one (%s) is used: %v", a.Image, present.Digest, err), nil
+	}
+	return img, "", err
+}
+
+func (l *loop) pulling(a plan.Pull) {
+	for key := range l.image(a.Image).waiters {
+		l.event(key, normal, "Pulling", fmt.Sprintf("Pulling image %q", a.Image))
+	}
+}
+
+func (l *loop) progress(image string, p pod.ImageProgress) {
+	l.image(image).progress = p
+	for key := range l.image(image).waiters {
+		l.dirty[key] = true
+	}
+	l.unpublished = true
+}
+
+// pulled hands the result of a pull to every pod that waits for it.
+func (l *loop) pulled(a plan.Pull, got pod.Image, note string, err error) {
+	img := l.image(a.Image)
+	img.busy = false
+	l.pulls--
+	l.wakeWaiting()
+	waiters := img.waiters
+	img.waiters = map[pod.Key]plan.Pull{}
+	if err == nil {
+		img.present = &got
+	}
+	for _, key := range sortedKeys(waiters) {
+		ps := l.pods[key]
+		if ps == nil {
+			continue
+		}
+		l.dirty[key] = true
+		if err != nil {
+			l.fail(ps, waiters[key], err)
+			continue
+		}
+		delete(ps.failed, a.Name())
+		ps.resolved[a.Image] = plan.Resolved{Image: got, Instance: waiters[key].Instance}
+		l.pulledEvent(key, a, got, note)
+	}
+	l.unpublished = true
+}
+
+// imagesChanged forgets the failures of pulls, since an image may be there
+// now, and what was known to be present, since it may have changed.
+func (l *loop) imagesChanged() {
+	for _, img := range l.images {
+		img.present = nil
+	}
+	for key, ps := range l.pods {
+		for name := range ps.failed {
+			if len(name) > 5 && name[:5] == "pull " {
+				delete(ps.failed, name)
+			}
+		}
+		l.dirty[key] = true
+	}
+}

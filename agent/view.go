@@ -1,0 +1,153 @@
+package agent
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/podstead/podstead/agent/plan"
+	"github.com/podstead/podstead/pod"
+)
+
+// describe brings what people see of a pod up to date.
+func (l *loop) describe(ps *podState, want plan.Want, now pod.Stamp) {
+	have := l.have(ps)
+	old := ps.views
+	ps.views = nil
+	for _, v := range plan.Views(l.cfg.Settings, want, have, now.Moment) {
+		ps.views = append(ps.views, l.view(ps, v, old, now))
+	}
+	l.unpublished = true
+}
+
+func (l *loop) view(ps *podState, v plan.View, old []pod.View, now pod.Stamp) pod.View {
+	i := pod.Instance{Key: ps.key, Number: v.Number}
+	p := &corev1.Pod{
+		TypeMeta:   metav1.TypeMeta{Kind: "Pod", APIVersion: "v1"},
+		ObjectMeta: *v.Spec.Pod.ObjectMeta.DeepCopy(),
+		Spec:       v.Spec.Pod.Spec,
+		Status:     v.Status,
+	}
+	p.Spec.NodeName = l.cfg.Node.Name
+	plan.Identity(p, l.uid(i), v)
+	p.CreationTimestamp = metav1.NewTime(ps.seen.Wall)
+	if p.Status.StartTime != nil {
+		p.CreationTimestamp = *p.Status.StartTime
+	}
+	l.hostAddresses(p)
+	previous := slices.IndexFunc(old, func(o pod.View) bool { return o.Instance == i })
+	if previous >= 0 {
+		keepTransitions(p, old[previous].Pod, now)
+	} else {
+		keepTransitions(p, nil, now)
+	}
+	view := pod.View{Pod: p, Instance: i, Origin: v.Spec.Origin, Notes: ps.notes, Problems: l.problems(ps.key)}
+	for _, c := range ps.containers {
+		if c.Instance.Number == v.Number && isLatest(ps, c) {
+			view.Containers = append(view.Containers, containerView(ps, c, v, now))
+		}
+	}
+	slices.SortFunc(view.Containers, func(a, b pod.ContainerView) int { return strings.Compare(a.Name, b.Name) })
+	return view
+}
+
+func (l *loop) hostAddresses(p *corev1.Pod) {
+	for _, ip := range l.cfg.Node.HostIPs {
+		p.Status.HostIPs = append(p.Status.HostIPs, corev1.HostIP{IP: ip})
+	}
+	if len(l.cfg.Node.HostIPs) > 0 {
+		p.Status.HostIP = l.cfg.Node.HostIPs[0]
+	}
+}
+
+// keepTransitions carries the times over at which conditions changed.
+func keepTransitions(p, before *corev1.Pod, now pod.Stamp) {
+	for i := range p.Status.Conditions {
+		c := &p.Status.Conditions[i]
+		c.LastTransitionTime = metav1.NewTime(now.Wall)
+		if before == nil {
+			continue
+		}
+		for _, o := range before.Status.Conditions {
+			if o.Type == c.Type && o.Status == c.Status {
+				c.LastTransitionTime = o.LastTransitionTime
+			}
+		}
+	}
+}
+
+func isLatest(ps *podState, c pod.Container) bool {
+	for _, o := range ps.containers {
+		if o.Name == c.Name && o.Instance == c.Instance && o.Attempt > c.Attempt {
+			return false
+		}
+	}
+	return true
+}
+
+func containerView(ps *podState, c pod.Container, v plan.View, now pod.Stamp) pod.ContainerView {
+	view := pod.ContainerView{
+		Name: c.Name, ID: c.ID, Role: c.Role, PID: c.PID, CgroupPath: c.CgroupPath, LogPath: c.LogPath,
+	}
+	if at, waits := v.NextStart[c.Name]; waits {
+		view.NextStart = now.Wall.Add(at.Sub(now.Moment)).Round(time.Second)
+	}
+	var last pod.Container
+	for _, o := range ps.containers {
+		if o.Name == c.Name && o.Instance == c.Instance && o.Exit != nil && (last.Exit == nil || o.Attempt > last.Attempt) {
+			last = o
+		}
+	}
+	if last.Exit != nil {
+		view.LastLogTail = last.Exit.LogTail
+	}
+	return view
+}
+
+// problems lists what is wrong with the manifests of a pod.
+func (l *loop) problems(key pod.Key) []pod.Problem {
+	var found []pod.Problem
+	for _, name := range slices.Sorted(maps.Keys(l.sources)) {
+		for _, p := range l.sources[name].Problems {
+			if p.Key == key {
+				found = append(found, p)
+			}
+		}
+	}
+	for _, p := range l.conflicts {
+		if p.Key == key {
+			found = append(found, p)
+		}
+	}
+	return found
+}
+
+// publishSnapshot puts together what all pods, sources and images look like.
+func (l *loop) publishSnapshot(now pod.Stamp) {
+	l.unpublished = false
+	l.version++
+	s := &pod.Snapshot{
+		Version: l.version, Time: now.Wall, Node: l.cfg.Node,
+		Events: slices.Clone(l.events.list), Runtime: l.runtime,
+	}
+	for _, key := range sortedKeys(l.pods) {
+		s.Pods = append(s.Pods, l.pods[key].views...)
+	}
+	for _, name := range slices.Sorted(maps.Keys(l.sources)) {
+		s.Sources = append(s.Sources, l.sources[name])
+	}
+	slices.SortStableFunc(s.Sources, func(a, b pod.SourceState) int { return a.Priority - b.Priority })
+	for _, ref := range slices.Sorted(maps.Keys(l.images)) {
+		img := l.images[ref]
+		view := pod.ImageView{Ref: ref, Pulling: img.busy, Progress: img.progress}
+		if img.present != nil {
+			view.Digest = img.present.Digest
+		}
+		s.Images = append(s.Images, view)
+	}
+	l.Agent.publish(s)
+}

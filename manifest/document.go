@@ -1,0 +1,148 @@
+package manifest
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/podstead/podstead/pod"
+)
+
+// supportedKinds is what is named to people who handed over another.
+const supportedKinds = "Pod, List or PodList"
+
+// document takes a document apart into objects.
+func (p *parser) document(root *node) {
+	switch kind := text(root.get("kind")); {
+	case root.kind == kindMap && (kind == "List" || kind == "PodList"):
+		p.list(root, kind)
+	default:
+		p.object(root, false)
+	}
+}
+
+// list judges each entry of a List on its own. What is wrong with the list
+// itself counts as a failed object of its own.
+func (p *parser) list(root *node, kind string) {
+	found := listTroubles(root, kind)
+	if len(found) > 0 {
+		p.finish(pod.Key{}, found)
+	}
+	items := root.get("items")
+	if items == nil {
+		return
+	}
+	for _, item := range items.items {
+		p.object(item, kind == "PodList")
+	}
+}
+
+func listTroubles(root *node, kind string) []trouble {
+	found := versionTroubles(root)
+	seen := map[string]place{}
+	d := decoder{}
+	for _, f := range root.fields {
+		switch {
+		case d.duplicate(seen, "", f), d.brokenKey("", f):
+		case !slices.Contains([]string{"kind", "apiVersion", "metadata", "items"}, f.key.text):
+			d.add(trouble{
+				at: f.key.at, reason: pod.ReasonUnknownField, field: f.key.text,
+				message: "there is no such field in a " + kind, want: "apiVersion, kind, metadata and items",
+			})
+		}
+	}
+	switch items := root.get("items"); {
+	case items == nil || items.kind == kindNull:
+		d.add(trouble{at: root.at, reason: pod.ReasonRequired, field: "items",
+			message: "a list without pods says so by an empty one", want: "a list; [] for none"})
+	case items.kind != kindList:
+		d.mismatch("items", items, items.at, "a list", "")
+	}
+	return append(found, d.troubles...)
+}
+
+// object judges one object. Entries of a PodList need not say what they are.
+func (p *parser) object(root *node, isPod bool) {
+	switch root.kind {
+	case kindBroken:
+		p.fail(pod.Key{}, trouble{at: root.at, reason: pod.ReasonTooComplex, message: root.text})
+		return
+	case kindMap:
+	default:
+		p.fail(pod.Key{}, trouble{
+			at: root.at, reason: pod.ReasonType, message: "it is no object", got: root.describe(),
+			want: "a mapping with apiVersion, kind, metadata and spec",
+		})
+		return
+	}
+	kind := root.get("kind")
+	if t := kindTrouble(root, kind, isPod); t != nil {
+		p.finish(headKey(root, kind == nil), []trouble{*t})
+		return
+	}
+	var found []trouble
+	if !isPod || root.get("apiVersion") != nil {
+		found = versionTroubles(root)
+	}
+	p.pod(root, found)
+}
+
+// kindTrouble reports objects that are no pods; nothing else is said of them.
+func kindTrouble(root, kind *node, isPod bool) *trouble {
+	t := trouble{at: root.at, reason: pod.ReasonUnsupportedKind, field: "kind", want: supportedKinds}
+	switch name := text(kind); {
+	case kind == nil && isPod, name == "Pod":
+		return nil
+	case kind == nil || kind.kind == kindNull:
+		t.message = "the kind is missing"
+		return &t
+	case name == "List" || name == "PodList":
+		t.message = "lists don't nest"
+		t.want = "Pod"
+	case strings.EqualFold(name, "pod"):
+		t.message = "the kind is written Pod"
+	default:
+		t.message = "podstead does not run this kind"
+	}
+	t.at, t.got = kind.at, kind.describe()
+	return &t
+}
+
+func versionTroubles(root *node) []trouble {
+	version := root.get("apiVersion")
+	t := trouble{at: root.at, reason: pod.ReasonUnsupportedVersion, field: "apiVersion", want: "v1"}
+	switch {
+	case version == nil || version.kind == kindNull:
+		t.message = "the version is missing"
+	case text(version) == "v1":
+		return nil
+	default:
+		t.at, t.got, t.message = version.at, version.describe(), "pods have another version"
+	}
+	return []trouble{t}
+}
+
+// headKey reads the key of a pod that may have any other fault; zero when it
+// can't be told.
+func headKey(root *node, isPod bool) pod.Key {
+	metadata := root.get("metadata")
+	name := text(metadata.get("name"))
+	if !isPod || name == "" {
+		return pod.Key{}
+	}
+	namespace := metadata.get("namespace")
+	switch {
+	case namespace == nil || namespace.kind == kindNull || text(namespace) == "" && namespace.kind == kindString:
+		return pod.Key{Namespace: "default", Name: name}
+	case namespace.kind != kindString:
+		return pod.Key{}
+	}
+	return pod.Key{Namespace: text(namespace), Name: name}
+}
+
+// text returns the value of a string node, "" for any other.
+func text(n *node) string {
+	if n == nil || n.kind != kindString {
+		return ""
+	}
+	return n.text
+}

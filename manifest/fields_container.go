@@ -1,0 +1,77 @@
+package manifest
+
+import "slices"
+
+const (
+	noConfig   = "there is no API server to read it from; use value, or a file by hostPath"
+	noProbes   = "probes are " + laterOn + "; without the probe the pod would count as ready at once, so leave it out on purpose"
+	noDynamics = "dynamic resources need drivers that podstead has not; mount devices by hostPath"
+)
+
+func containerFields() []Field {
+	return of("Container",
+		supported("name", "image", "command", "args", "workingDir", "ports"),
+		refusedReference("envFrom", noConfig),
+		supported("env", "resources", "resizePolicy"),
+		supportedNote("restartPolicy", "of init containers: Always makes a sidecar"),
+		refused("restartPolicyRules", laterOn+"; use restartPolicy"),
+		supported("volumeMounts"),
+		refused("volumeDevices", "block volumes need persistent volume claims; mount the device by hostPath"),
+		refused("livenessProbe", noProbes),
+		refused("readinessProbe", noProbes),
+		refused("startupProbe", noProbes),
+		refused("lifecycle", "hooks are "+laterOn, "{}"),
+		supported("terminationMessagePath", "terminationMessagePolicy", "imagePullPolicy",
+			"securityContext", "stdin"),
+		ignored("stdinOnce", "nobody attaches to a container's input", "false"),
+		supported("tty"),
+	)
+}
+
+func containerPartFields() []Field {
+	return slices.Concat(of("ContainerPort",
+		supported("name"),
+		supportedNote("hostPort", "with hostNetwork only, and then equal to containerPort"),
+		supportedNote("containerPort", "for people and names: a port is open when the program listens"),
+		supported("protocol"),
+		refused("hostIP", laterOn+"; let the program listen on that address", "", "0.0.0.0", "::"),
+	), of("EnvVar",
+		supported("name"),
+		supportedNote("value", "$(NAME) refers to variables above it, $$ is a dollar"),
+		supported("valueFrom"),
+	), of("EnvVarSource",
+		supported("fieldRef", "resourceFieldRef"),
+		refusedReference("configMapKeyRef", noConfig),
+		refusedReference("secretKeyRef", noConfig),
+		refused("fileKeyRef", laterOn),
+	), of("ObjectFieldSelector",
+		supported("apiVersion", "fieldPath"),
+	), of("ResourceFieldSelector",
+		supported("containerName", "resource", "divisor"),
+	), of("ResourceRequirements",
+		supported("limits", "requests"),
+		refused("claims", noDynamics),
+	), of("ContainerResizePolicy",
+		supported("resourceName"),
+		refused("restartPolicy", "limits change in place, without a restart", "NotRequired"),
+	), of("VolumeMount",
+		supported("name", "readOnly", "recursiveReadOnly", "mountPath", "subPath", "mountPropagation", "subPathExpr"),
+		refused("bindMountOptions", laterOn),
+	))
+}
+
+func containerSecurityFields() []Field {
+	return slices.Concat(of("SecurityContext",
+		supported("capabilities", "privileged"),
+		refused("seLinuxOptions", "SELinux labels are not supported", "{}"),
+		refused("windowsOptions", "podstead runs on Linux", "{}"),
+		supported("runAsUser", "runAsGroup", "runAsNonRoot", "readOnlyRootFilesystem",
+			"allowPrivilegeEscalation", "procMount"),
+		supportedNote("seccompProfile", "RuntimeDefault if none is set and the container is not privileged"),
+		refused("appArmorProfile", laterOn),
+	), of("Capabilities",
+		supported("add", "drop"),
+	), of("SeccompProfile",
+		supported("type", "localhostProfile"),
+	))
+}

@@ -1,0 +1,98 @@
+package manifest
+
+import "slices"
+
+const (
+	noScheduler = "there is no scheduler: every pod of a source runs on this server"
+	derived     = "podstead says what it is"
+	laterOn     = "not supported by this version yet"
+)
+
+func podFields() []Field {
+	return of("Pod",
+		supportedNote("kind", "Pod, or List and PodList with pods as items"),
+		supportedNote("apiVersion", "v1"),
+		supported("metadata", "spec"),
+		ignored("status", derived),
+	)
+}
+
+func metadataFields() []Field {
+	return of("ObjectMeta",
+		supported("name"),
+		ignored("generateName", "podstead makes no names; set metadata.name", ""),
+		supportedNote("namespace", "default if not set; there is no Namespace object to make first"),
+		ignored("selfLink", derived, ""),
+		ignored("uid", "derived from the server, the namespace, the name and the instance", ""),
+		ignored("resourceVersion", derived, ""),
+		ignored("generation", derived),
+		ignored("creationTimestamp", derived),
+		ignored("deletionTimestamp", "a pod is deleted by removing its manifest"),
+		ignored("deletionGracePeriodSeconds", "the pod's terminationGracePeriodSeconds is used"),
+		supported("labels", "annotations"),
+		ignored("ownerReferences", "there are no owners; the manifest alone says that the pod is wanted"),
+		ignored("finalizers", "nothing would remove them; a pod goes when its manifest goes"),
+		ignored("managedFields", "nothing but the manifest changes a pod"),
+	)
+}
+
+func specFields() []Field {
+	return slices.Concat(of("PodSpec",
+		supported("volumes"),
+		supportedNote("initContainers", "with restartPolicy: Always they are sidecars"),
+		supported("containers"),
+		refused("ephemeralContainers", "they can't be in a manifest; use podstead exec"),
+		supported("restartPolicy", "terminationGracePeriodSeconds", "activeDeadlineSeconds"),
+		refused("dnsPolicy", laterOn+": pods use the server's name servers",
+			"Default", "ClusterFirst", "ClusterFirstWithHostNet", ""),
+		ignored("nodeSelector", noScheduler),
+		refusedReference("serviceAccountName", "there are no service accounts, since there is no API server to use them with",
+			"default", ""),
+		refusedReference("serviceAccount", "there are no service accounts, since there is no API server to use them with",
+			"default", ""),
+		ignored("automountServiceAccountToken", "there are no service accounts, so no token is mounted", "false"),
+		ignored("nodeName", noScheduler, ""),
+		supportedNote("hostNetwork", "until networks are supported a pod without it has loopback only"),
+		supported("hostPID", "hostIPC", "shareProcessNamespace", "securityContext"),
+		ignored("imagePullSecrets", "there are no Secrets; credentials of registries belong to podstead's configuration"),
+		supported("hostname"),
+		refused("subdomain", laterOn+"; set hostname", ""),
+		ignored("affinity", noScheduler),
+		ignored("schedulerName", noScheduler, "default-scheduler", ""),
+		ignored("tolerations", noScheduler),
+		refused("hostAliases", laterOn),
+		ignored("priorityClassName", "there are no PriorityClasses, and no pod gives way to another yet", ""),
+		ignored("priority", "no pod gives way to another yet", "0"),
+		refused("dnsConfig", laterOn, "{}"),
+		refused("readinessGates", "nothing but podstead sets conditions, so the pod would never be ready"),
+		refused("runtimeClassName", "there are no RuntimeClasses: every pod runs by the one configured runtime", ""),
+		ignored("enableServiceLinks", "there are no Services whose addresses could be put into the environment", "false"),
+		ignored("preemptionPolicy", noScheduler, "PreemptLowerPriority", "Never"),
+		ignored("overhead", "it belongs to a RuntimeClass, and there are none"),
+		ignored("topologySpreadConstraints", noScheduler),
+		refused("setHostnameAsFQDN", laterOn, "false"),
+		supported("os"),
+		refused("hostUsers", "user namespaces are not supported; leave it out, or set runAsNonRoot and drop capabilities", "true"),
+		refused("schedulingGates", "nothing would lift them; leave the manifest out until the pod may start"),
+		refused("resourceClaims", "dynamic resources need drivers that podstead has not; mount devices by hostPath"),
+		refused("resources", "limits for the whole pod are "+laterOn+"; set resources on the containers", "{}"),
+		refused("hostnameOverride", laterOn+"; set hostname", ""),
+		ignored("schedulingGroup", noScheduler),
+		ignored("evictionResponders", "nobody evicts pods through an API"),
+	), of("PodOS",
+		refused("name", "podstead runs on Linux", "linux"),
+	))
+}
+
+func podSecurityFields() []Field {
+	return of("PodSecurityContext",
+		refused("seLinuxOptions", "SELinux labels are not supported", "{}"),
+		refused("windowsOptions", "podstead runs on Linux", "{}"),
+		supported("runAsUser", "runAsGroup", "runAsNonRoot", "supplementalGroups", "supplementalGroupsPolicy", "fsGroup"),
+		refused("sysctls", laterOn),
+		supportedNote("fsGroupChangePolicy", "it has no effect on emptyDir and hostPath, as in Kubernetes"),
+		supported("seccompProfile"),
+		refused("appArmorProfile", laterOn),
+		ignored("seLinuxChangePolicy", "SELinux labels are not supported", ""),
+	)
+}

@@ -1,0 +1,101 @@
+package manifest
+
+import (
+	"reflect"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/podstead/podstead/manifest/validation"
+	"github.com/podstead/podstead/pod"
+)
+
+// pod decodes, defaults and validates one pod, and reports all that is wrong.
+func (p *parser) pod(root *node, found []trouble) {
+	d := decoder{fields: p.fields, types: map[reflect.Type][]apiField{}}
+	decoded, troubles := d.pod(root)
+	found = append(found, troubles...)
+	Default(decoded)
+	found = append(found, hostPortTroubles(decoded)...)
+	for _, e := range validation.Pod(decoded) {
+		if !follows(e.Field, e.Reason, found) {
+			found = append(found, fromValidation(e))
+		}
+	}
+	for i := range found {
+		if found[i].at == (place{}) {
+			found[i].at = root.locate(found[i].field)
+		}
+	}
+	item := p.items
+	key := headKey(root, true)
+	failures := len(p.result.Failed)
+	warnings := p.finish(key, found)
+	if len(p.result.Failed) > failures {
+		return
+	}
+	origin := p.origin
+	origin.Item, origin.Line, origin.Column = item, root.at.line, root.at.column
+	p.result.Pods = append(p.result.Pods, pod.Desired{
+		Key: key, Pod: decoded, Origin: origin, Warnings: warnings,
+	})
+}
+
+func fromValidation(e validation.Error) trouble {
+	t := trouble{reason: e.Reason, field: e.Field, message: e.Message, got: e.Got, want: e.Want}
+	if e.Severity == pod.Warning {
+		t.severity = pod.Warning
+	}
+	return t
+}
+
+// follows tells complaints that only follow from what was reported before: a
+// field that had to be left out is missing, and so is what was in it.
+func follows(path string, reason pod.Reason, found []trouble) bool {
+	for _, f := range found {
+		if f.severity == pod.Warning || f.field == "" {
+			continue
+		}
+		if below(path, f.field) || f.instead != "" && below(path, f.instead) {
+			return true
+		}
+		// A left out part may be what its parent lacks.
+		if parentOf(f.field) == path && reason != pod.ReasonDuplicate {
+			return true
+		}
+	}
+	return false
+}
+
+// below tells whether path is at or below root.
+func below(path, root string) bool {
+	rest, found := strings.CutPrefix(path, root)
+	return found && (rest == "" || rest[0] == '.' || rest[0] == '[')
+}
+
+func parentOf(path string) string {
+	return path[:max(strings.LastIndexAny(path, ".["), 0)]
+}
+
+// hostPortTroubles reports host ports of pods with a network of their own:
+// nothing would listen there.
+func hostPortTroubles(p *corev1.Pod) []trouble {
+	if p.Spec.HostNetwork {
+		return nil
+	}
+	var found []trouble
+	for _, list := range containerLists(p) {
+		for i, c := range list.containers {
+			for j, port := range c.Ports {
+				if port.HostPort == 0 {
+					continue
+				}
+				found = append(found, trouble{
+					reason: pod.ReasonUnsupportedField, field: listPath(list.path, i, "ports", j, "hostPort"),
+					message: "forwarding of ports is " + laterOn + "; set hostNetwork: true, or leave hostPort out",
+				})
+			}
+		}
+	}
+	return found
+}

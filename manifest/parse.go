@@ -1,0 +1,130 @@
+package manifest
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/podstead/podstead/pod"
+)
+
+// Limits of what is read, so that no input costs more than about a second or
+// some tens of megabytes.
+const (
+	// DefaultMaxBytes is the size of a file, 1 MiB.
+	DefaultMaxBytes = 1 << 20
+	// MaxDepth is how deep mappings and lists may nest.
+	MaxDepth = 64
+	// MaxNodes is how many keys and values an object (a document, an entry
+	// of a list) may have, and how many the aliases of a file may stand for.
+	MaxNodes = 10_000
+	// MaxProblems is how many problems are reported for one object.
+	MaxProblems = 100
+)
+
+// Options says where the bytes come from and how many may be read.
+type Options struct {
+	// Origin names the source and file; Item, Line and Column are ignored.
+	Origin pod.Origin
+	// MaxBytes is the largest input, DefaultMaxBytes if 0.
+	MaxBytes int
+}
+
+// FailedDocument is an object that can't be used.
+type FailedDocument struct {
+	// Key is the pod that the object would have been; zero when that can't
+	// be told, so that any pod which came from this file may be meant.
+	Key  pod.Key
+	Item int
+}
+
+// Result is everything that an input holds.
+type Result struct {
+	// Pods are defaulted, valid, and in the order of the input.
+	Pods []pod.Desired
+	// Problems are the errors and the warnings, by position. The warnings of
+	// the pods above are among them.
+	Problems []pod.Problem
+	// Failed are the objects with errors, in the order of the input. An
+	// input that is empty or unreadable as a whole counts as one.
+	Failed []FailedDocument
+}
+
+// Parse reads YAML (any number of documents) or JSON. Every document and
+// every entry of a List or PodList is judged on its own: an error in one does
+// not keep the others from being used. A List without entries is a valid
+// input without pods; an empty input is an error.
+func Parse(data []byte, o Options) Result {
+	p := parser{origin: o.Origin, fields: newFieldIndex()}
+	p.file(data, cmp.Or(o.MaxBytes, DefaultMaxBytes))
+	slices.SortStableFunc(p.result.Problems, comparePlaces)
+	return p.result
+}
+
+// parser collects the result of one input.
+type parser struct {
+	origin pod.Origin
+	fields fieldIndex
+	result Result
+	items  int
+}
+
+func (p *parser) file(data []byte, maxBytes int) {
+	if t := checkBytes(data, maxBytes); t != nil {
+		p.fail(pod.Key{}, *t)
+		return
+	}
+	for _, s := range splitDocuments(trimBOM(data)) {
+		roots, t := s.parse()
+		for _, root := range roots {
+			p.document(root)
+		}
+		if t != nil {
+			p.fail(pod.Key{}, *t)
+		}
+	}
+	if p.items == 0 {
+		p.fail(pod.Key{}, trouble{
+			reason: pod.ReasonEmpty, at: place{1, 1},
+			message: "there is no object in it; to remove its pods, remove the file",
+			want:    "a Pod, List or PodList",
+		})
+	}
+}
+
+// fail records an object of which nothing but one problem is known.
+func (p *parser) fail(key pod.Key, t trouble) {
+	p.finish(key, []trouble{t})
+}
+
+// finish records the problems of an object, and the object as failed when one
+// of them is an error. It returns the warnings.
+func (p *parser) finish(key pod.Key, found []trouble) []pod.Problem {
+	item := p.items
+	p.items++
+	var warnings []pod.Problem
+	failed := false
+	for _, t := range capTroubles(found) {
+		problem := t.problem(p.origin, item, key)
+		p.result.Problems = append(p.result.Problems, problem)
+		if problem.Severity == pod.Error {
+			failed = true
+		} else {
+			warnings = append(warnings, problem)
+		}
+	}
+	if failed {
+		p.result.Failed = append(p.result.Failed, FailedDocument{Key: key, Item: item})
+	}
+	return warnings
+}
+
+func comparePlaces(a, b pod.Problem) int {
+	return cmp.Or(
+		cmp.Compare(a.Origin.Line, b.Origin.Line),
+		cmp.Compare(a.Origin.Column, b.Origin.Column),
+		cmp.Compare(a.Origin.Item, b.Origin.Item),
+		cmp.Compare(a.Field, b.Field),
+		cmp.Compare(a.Reason, b.Reason),
+		cmp.Compare(a.Message, b.Message),
+	)
+}

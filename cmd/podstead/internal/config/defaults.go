@@ -1,0 +1,82 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// presetter is a part of the configuration with defaults that must be there
+// before the file is read, so that a zero which the file gives is seen as one.
+type presetter interface{ preset() }
+
+func (c *Configuration) preset() {
+	c.PidsLimit = 1024
+	c.Restart = Restart{Base: Duration(10 * time.Second), Max: Duration(5 * time.Minute), Reset: Duration(10 * time.Minute)}
+	c.Logs = Logs{MaxSize: 10 << 20, MaxFiles: 5}
+	c.Parallelism = Parallelism{Starts: 8, Pulls: 3}
+}
+
+func (d *Directory) preset() { d.Rescan = Duration(20 * time.Second) }
+
+func (u *URL) preset() {
+	u.Interval = Duration(20 * time.Second)
+	u.MaxBytes = 10 << 20
+}
+
+// setDefaults fills in the texts that the file leaves out. Folders of the runtime
+// lie below the state and run folders, so that naming these two is enough to
+// keep two podsteads apart.
+func (c *Configuration) setDefaults(exeDir string) {
+	if c.NodeName == "" {
+		// A host without a name is reported by validation.
+		c.NodeName, _ = os.Hostname()
+	}
+	fill(&c.StateDir, "/var/lib/podstead")
+	fill(&c.RunDir, "/run/podstead")
+	fill(&c.LogDir, "/var/log/pods")
+	fill(&c.ContainerLogsDir, "/var/log/containers")
+	fill(&c.Socket, filepath.Join(c.RunDir, "podstead.sock"))
+	fill(&c.ImagesDir, filepath.Join(c.StateDir, "images"))
+	fill(&c.CgroupRoot, "/podstead")
+	fill(&c.OnExit, OnExitKeep)
+	c.Runtime.setDefaults(c, exeDir)
+	for i := range c.Sources {
+		c.Sources[i].setDefaults()
+	}
+	fill(&c.Log.Level, "info")
+	fill(&c.Log.Format, "auto")
+}
+
+func (r *Runtime) setDefaults(c *Configuration, exeDir string) {
+	fill(&r.Mode, ModeOwn)
+	fill(&r.Root, filepath.Join(c.StateDir, "containerd"))
+	fill(&r.State, filepath.Join(c.RunDir, "containerd"))
+	if r.Mode == ModeExternal {
+		fill(&r.Address, "/run/containerd/containerd.sock")
+	}
+	fill(&r.Address, filepath.Join(r.State, "containerd.sock"))
+	fill(&r.Namespace, "podstead")
+	fill(&r.Containerd, filepath.Join(exeDir, "containerd"))
+	fill(&r.Runc, "runc")
+	fill(&r.Logger, filepath.Join(exeDir, "podstead-logger"))
+	fill(&r.Pause, filepath.Join(exeDir, "podstead-pause"))
+	fill(&r.HostsDir, "/etc/containerd/certs.d")
+}
+
+// setDefaults: whoever writes into a directory is root already, whoever
+// answers at a URL is not.
+func (s *Source) setDefaults() {
+	if s.Directory != nil {
+		fill(&s.PodSecurity, "privileged")
+	}
+	if s.URL != nil {
+		fill(&s.PodSecurity, "baseline")
+	}
+}
+
+func fill(field *string, value string) {
+	if *field == "" {
+		*field = value
+	}
+}

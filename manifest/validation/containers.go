@@ -61,9 +61,6 @@ func (c *checker) container(k *corev1.Container, at *field.Path) {
 	c.mounts(k, at.Child("volumeMounts"))
 	c.security(k.SecurityContext, at.Child("securityContext"))
 	c.terminationMessage(k, at)
-	if k.StdinOnce && !k.Stdin {
-		c.warn(at.Child("stdinOnce"), pod.ReasonIgnoredField, finding{"has no effect without stdin", "true", "stdin: true as well"})
-	}
 }
 
 // process checks what the program is started with.

@@ -48,9 +48,6 @@ func TestContainers(t *testing.T) {
 		{"imagePullPolicy", container(func(k *corev1.Container) { k.ImagePullPolicy = "always" }),
 			[]string{`spec.containers[0].imagePullPolicy: invalid: is not a known value (got "always", want Always, IfNotPresent or Never)`},
 			container(func(k *corev1.Container) { k.ImagePullPolicy = "Always" })},
-		{"stdinOnce", container(func(k *corev1.Container) { k.StdinOnce = true }),
-			[]string{"warning: spec.containers[0].stdinOnce: ignored-field: has no effect without stdin (got true, want stdin: true as well)"},
-			container(func(k *corev1.Container) { k.StdinOnce, k.Stdin, k.TTY = true, true, true })},
 	})
 }
 

@@ -1,0 +1,107 @@
+package runtime
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/podstead/podstead/pod"
+)
+
+// maxLinkName is what file systems allow for a name.
+const maxLinkName = 255
+
+// logPath is where the log of one run goes, in the layout of Kubernetes.
+func (r *Runtime) logPath(q *pod.StartRequest) string {
+	dir := fmt.Sprintf("%s_%s_%s", q.Instance.Namespace, q.Instance.Name, q.UID)
+	return filepath.Join(r.cfg.LogDir, dir, q.Name, strconv.Itoa(q.Attempt)+".log")
+}
+
+// linkPath is the link that log collectors look for. A name too long is cut
+// before its ending, as the kubelet does.
+func (r *Runtime) linkPath(id string, rec *record) string {
+	name := fmt.Sprintf("%s_%s_%s-%s", rec.Instance.Name, rec.Instance.Namespace, rec.Name, id)
+	name = name[:min(len(name), maxLinkName-len(".log"))]
+	return filepath.Join(r.cfg.LinksDir, name+".log")
+}
+
+// loggerURI tells the shim to start our logger. The shim makes arguments of
+// the query's keys and values.
+func (r *Runtime) loggerURI(rec *record) string {
+	if r.cfg.LoggerPath == "" || rec.LogPath == "" {
+		return ""
+	}
+	query := url.Values{
+		"--path":      {rec.LogPath},
+		"--max-size":  {strconv.FormatInt(r.cfg.LogMaxSize, 10)},
+		"--max-files": {strconv.Itoa(r.cfg.LogMaxFiles)},
+	}
+	if rec.StatusPath != "" {
+		query.Set("--status", rec.StatusPath)
+	}
+	return (&url.URL{Scheme: "binary", Path: r.cfg.LoggerPath, RawQuery: query.Encode()}).String()
+}
+
+// prepareFiles makes the folder of the log, the link to the log and the file
+// that is mounted for the termination message.
+func (r *Runtime) prepareFiles(id string, rec *record) error {
+	if rec.LogPath != "" {
+		if err := os.MkdirAll(filepath.Dir(rec.LogPath), 0o755); err != nil {
+			return fmt.Errorf("make log folder: %w", err)
+		}
+		if err := os.MkdirAll(r.cfg.LinksDir, 0o755); err != nil {
+			return fmt.Errorf("make folder of log links: %w", err)
+		}
+		if err := link(rec.LogPath, r.linkPath(id, rec)); err != nil {
+			return fmt.Errorf("link log: %w", err)
+		}
+	}
+	if rec.MessagePath == "" {
+		return nil
+	}
+	return makeMessageFile(rec.MessagePath)
+}
+
+// makeMessageFile makes the file for the termination message; any user of the
+// container may write it.
+func makeMessageFile(path string) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o666)
+	if err != nil {
+		return fmt.Errorf("make file for the termination message: %w", err)
+	}
+	return errors.Join(f.Chmod(0o666), f.Close())
+}
+
+func link(target, path string) error {
+	err := os.Symlink(target, path)
+	if !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if now, err := os.Readlink(path); err == nil && now == target {
+		return nil
+	}
+	if err := os.Remove(path); err != nil {
+		return err
+	}
+	return os.Symlink(target, path)
+}
+
+// removeFiles removes what prepareFiles made, but the log.
+func (r *Runtime) removeFiles(id string, rec *record) error {
+	paths := []string{r.linkPath(id, rec)}
+	for _, p := range []string{rec.StatusPath, rec.MessagePath} {
+		if p != "" {
+			paths = append(paths, p)
+		}
+	}
+	for _, p := range paths {
+		if err := os.Remove(p); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,185 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/containerd/containerd/v2/core/images"
+	"github.com/containerd/containerd/v2/core/leases"
+	"github.com/containerd/containerd/v2/core/transfer"
+	"github.com/containerd/containerd/v2/core/transfer/image"
+	"github.com/containerd/containerd/v2/core/transfer/registry"
+	"github.com/containerd/platforms"
+	"github.com/distribution/reference"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
+	"github.com/podstead/podstead/pod"
+)
+
+// Pull implements agent.Images. containerd itself fetches and unpacks, so what
+// is there already is not fetched again, also after a pull that was cut off.
+// progress may be nil; it is called from one goroutine at a time and not after
+// Pull has returned.
+func (r *Runtime) Pull(ctx context.Context, ref string, progress func(pod.ImageProgress)) (pod.Image, error) {
+	named, err := normalise(ref)
+	if err != nil {
+		return pod.Image{}, err
+	}
+	// The lease keeps what arrives until the image refers to it, and a little
+	// longer, so that a failure can be looked into.
+	ctx, done, err := r.client.WithLease(r.scope(ctx), leases.WithRandomID(), leases.WithExpiration(24*time.Hour))
+	if err != nil {
+		return pod.Image{}, failed("pull", ref, err)
+	}
+	img, err := r.pull(ctx, named, progress)
+	// A lease that is not deleted expires.
+	_ = atEnd(ctx, done)
+	return img, err
+}
+
+func (r *Runtime) pull(ctx context.Context, named reference.Named, progress func(pod.ImageProgress)) (pod.Image, error) {
+	name := named.String()
+	moving, alive, stop := stallGuard(ctx, r.cfg.StallTimeout)
+	defer stop()
+	track := &tracker{report: progress, alive: alive, parts: map[string]*part{}}
+	defer track.close()
+	err := r.transfer(moving, name, track.event)
+	if isNotImplemented(err) {
+		err = r.fetch(moving, name, track)
+	}
+	if err != nil {
+		return pod.Image{}, r.explainPull(ctx, moving, name, track.rootDescriptor(), err)
+	}
+	found, err := r.client.ImageService().Get(ctx, name)
+	if err != nil {
+		return pod.Image{}, failed("pull", name, err)
+	}
+	return r.finish(ctx, named, found)
+}
+
+// transfer has containerd's transfer service do the work.
+func (r *Runtime) transfer(ctx context.Context, name string, event transfer.ProgressFunc) error {
+	var opts []registry.Opt
+	if r.cfg.HostsDir != "" {
+		opts = append(opts, registry.WithHostDir(r.cfg.HostsDir))
+	}
+	from, err := registry.NewOCIRegistry(ctx, name, opts...)
+	if err != nil {
+		return err
+	}
+	here := platforms.DefaultSpec()
+	to := image.NewStore(name, image.WithPlatforms(here), image.WithUnpack(here, r.cfg.Snapshotter))
+	return r.client.Transfer(ctx, from, to, transfer.WithProgress(event))
+}
+
+// explainPull finds out why a pull failed.
+func (r *Runtime) explainPull(ctx, moving context.Context, name string, root *ocispec.Descriptor, err error) error {
+	if ctx.Err() == nil && moving.Err() != nil {
+		return fmt.Errorf("pull %q: %w", name, context.Cause(moving))
+	}
+	if root != nil {
+		if wrong := wrongPlatform(ctx, r.client.ContentStore(), name, *root); wrong != nil {
+			return wrong
+		}
+	}
+	return failed("pull", name, err)
+}
+
+// errStalled is the cause of a pull's end when nothing moved.
+var errStalled = errors.New("nothing arrived and nothing was unpacked")
+
+// stallGuard returns a context that ends when alive is not called for so long.
+func stallGuard(ctx context.Context, limit time.Duration) (_ context.Context, alive, stop func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	timer := time.AfterFunc(limit, func() { cancel(fmt.Errorf("%w for %s; it is tried again with back-off", errStalled, limit)) })
+	return ctx, func() { timer.Reset(limit) }, func() { timer.Stop(); cancel(nil) }
+}
+
+// tracker adds up the progress of the parts of an image.
+type tracker struct {
+	report func(pod.ImageProgress)
+	alive  func()
+
+	mu     sync.Mutex
+	closed bool
+	root   *ocispec.Descriptor
+	parts  map[string]*part
+	last   pod.ImageProgress
+}
+
+// part is a layer, a configuration or a manifest.
+type part struct {
+	done, total int64
+	unpacked    int64
+	layer       bool
+	complete    bool
+}
+
+func (t *tracker) close() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.closed = true
+}
+
+func (t *tracker) rootDescriptor() *ocispec.Descriptor {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.root
+}
+
+// event takes what the transfer service tells. The service repeats itself
+// while nothing moves, so only what differs is a sign of life.
+func (t *tracker) event(e transfer.Progress) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closed || e.Name == "" || e.Desc == nil {
+		return
+	}
+	if e.Event == "fetching image content" {
+		t.root = e.Desc
+		t.alive()
+		return
+	}
+	before := part{}
+	p := t.parts[e.Name]
+	if p == nil {
+		p = &part{total: e.Desc.Size, layer: images.IsLayerType(e.Desc.MediaType)}
+		t.parts[e.Name] = p
+	} else {
+		before = *p
+	}
+	switch e.Event {
+	case "downloading":
+		p.done = e.Progress
+	case "extracting":
+		p.unpacked = e.Progress
+	case "complete", "already exists", "extracted":
+		p.done, p.complete = p.total, true
+	}
+	if *p != before {
+		t.alive()
+		t.tell()
+	}
+}
+
+// tell reports the sum of the parts, if it differs from what was told last.
+func (t *tracker) tell() {
+	var sum pod.ImageProgress
+	for _, p := range t.parts {
+		sum.Done += p.done
+		sum.Total += p.total
+		if p.layer {
+			sum.Layers++
+		}
+		if p.layer && p.complete {
+			sum.LayersDone++
+		}
+	}
+	if t.report != nil && sum != t.last {
+		t.last = sum
+		t.report(sum)
+	}
+}

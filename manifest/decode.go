@@ -121,6 +121,9 @@ func (d *decoder) field(path string, f field, owner string, a apiField) (any, bo
 	if row.Support == Ignored {
 		return nil, false // an empty value, or one that says what is so anyway
 	}
+	if kind := a.typ.Kind(); (kind == reflect.Slice || kind == reflect.Map) && f.value.isEmpty() {
+		return nil, false
+	}
 	return d.value(path, f.value, placeFor(f.key, f.value), a.typ)
 }
 
@@ -188,6 +191,11 @@ func (d *decoder) list(path string, n *node, at place, elem reflect.Type) (any, 
 	}
 	items := []any{}
 	for i, item := range n.items {
+		if item.kind == kindNull {
+			d.mismatch(fmt.Sprintf("%s[%d]", path, i), item, item.at, "a value", "an entry of the list is empty")
+			items = append(items, reflect.Zero(elem).Interface())
+			continue
+		}
 		value, ok := d.value(fmt.Sprintf("%s[%d]", path, i), item, item.at, elem)
 		if !ok {
 			// Something stays in its place, so that positions hold.

@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"reflect"
@@ -85,7 +86,8 @@ func (d *decoder) quantity(path string, n *node, at place) (any, bool) {
 		d.mismatch(path, n, at, "a quantity such as 500m or 64Mi", "")
 		return nil, false
 	}
-	if _, err := resource.ParseQuantity(text); err != nil {
+	amount, err := resource.ParseQuantity(text)
+	if err != nil {
 		d.add(trouble{
 			at: at, reason: pod.ReasonInvalidQuantity, field: path,
 			message: quantityHint(text), got: n.describe(),
@@ -93,7 +95,7 @@ func (d *decoder) quantity(path string, n *node, at place) (any, bool) {
 		})
 		return nil, false
 	}
-	return text, true
+	return amount.String(), true // 0.5 and 500m are the same
 }
 
 // quantityHint explains the usual slips.
@@ -118,7 +120,7 @@ func quantityHint(text string) string {
 func (d *decoder) mismatch(path string, n *node, at place, want, hint string) {
 	d.add(trouble{
 		at: at, reason: pod.ReasonType, field: path,
-		message: hint, got: n.describe(), want: want,
+		message: cmp.Or(hint, "it is of the wrong type"), got: n.describe(), want: want,
 	})
 }
 
@@ -141,9 +143,13 @@ func (d *decoder) duplicate(seen map[string]place, path string, f field) bool {
 		seen[f.key.text] = f.key.at
 		return false
 	}
+	message := fmt.Sprintf("the key is given twice, in line %d and line %d", first.line, f.key.at.line)
+	if first.line == f.key.at.line {
+		message = fmt.Sprintf("the key is given twice in line %d", first.line)
+	}
 	d.add(trouble{
 		at: f.key.at, reason: pod.ReasonDuplicateKey, field: joinPath(path, f.key.text),
-		message: fmt.Sprintf("the key is given twice, in line %d and line %d", first.line, f.key.at.line),
+		message: message,
 		got:     f.value.describe(), want: "one of the two",
 	})
 	return true

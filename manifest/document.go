@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/util/validation"
+
 	"github.com/podstead/podstead/pod"
 )
 
@@ -21,17 +23,21 @@ func (p *parser) document(root *node) {
 }
 
 // list judges each entry of a List on its own. What is wrong with the list
-// itself counts as a failed object of its own.
+// itself is a failure beside those of its entries.
 func (p *parser) list(root *node, kind string) {
 	found := listTroubles(root, kind)
 	if len(found) > 0 {
-		p.finish(pod.Key{}, found)
+		p.record(pod.Key{}, found)
 	}
 	items := root.get("items")
 	if items == nil {
 		return
 	}
+	p.emptyList = p.emptyList || items.kind == kindList && len(items.items) == 0
 	for _, item := range items.items {
+		if p.full(item.at) {
+			return
+		}
 		p.object(item, kind == "PodList")
 	}
 }
@@ -122,21 +128,18 @@ func versionTroubles(root *node) []trouble {
 }
 
 // headKey reads the key of a pod that may have any other fault; zero when it
-// can't be told.
+// can't be told, or when no pod can have it.
 func headKey(root *node, isPod bool) pod.Key {
 	metadata := root.get("metadata")
-	name := text(metadata.get("name"))
-	if !isPod || name == "" {
+	key := pod.Key{Namespace: text(metadata.get("namespace")), Name: text(metadata.get("name"))}
+	switch namespace := metadata.get("namespace"); {
+	case namespace == nil, namespace.kind == kindNull, namespace.kind == kindString && namespace.text == "":
+		key.Namespace = "default"
+	}
+	if !isPod || len(validation.IsDNS1123Label(key.Namespace)) > 0 || len(validation.IsDNS1123Subdomain(key.Name)) > 0 {
 		return pod.Key{}
 	}
-	namespace := metadata.get("namespace")
-	switch {
-	case namespace == nil || namespace.kind == kindNull || text(namespace) == "" && namespace.kind == kindString:
-		return pod.Key{Namespace: "default", Name: name}
-	case namespace.kind != kindString:
-		return pod.Key{}
-	}
-	return pod.Key{Namespace: text(namespace), Name: name}
+	return key
 }
 
 // text returns the value of a string node, "" for any other.

@@ -62,6 +62,11 @@ func (n *node) field(name string) *field {
 	return nil
 }
 
+// isEmpty tells {} and [].
+func (n *node) isEmpty() bool {
+	return (n.kind == kindMap || n.kind == kindList) && len(n.fields)+len(n.items) == 0
+}
+
 // treeBuilder turns the reader's nodes into trees within limits. An entry of
 // a List that is beyond them is broken by itself; aliases count for the whole
 // document, since a few bytes of them can stand for anything.

@@ -29,11 +29,11 @@ func (p *parser) pod(root *node, found []trouble) {
 	}
 	item := p.items
 	key := headKey(root, true)
-	failures := len(p.result.Failed)
-	warnings := p.finish(key, found)
-	if len(p.result.Failed) > failures {
+	warnings, failed := p.finish(key, found)
+	if failed {
 		return
 	}
+	forgetPlatitudes(decoded)
 	origin := p.origin
 	origin.Item, origin.Line, origin.Column = item, root.at.line, root.at.column
 	p.result.Pods = append(p.result.Pods, pod.Desired{

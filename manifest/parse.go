@@ -2,6 +2,7 @@ package manifest
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 
 	"github.com/podstead/podstead/pod"
@@ -17,6 +18,8 @@ const (
 	// MaxNodes is how many keys and values an object (a document, an entry
 	// of a list) may have, and how many the aliases of a file may stand for.
 	MaxNodes = 10_000
+	// MaxObjects is how many documents and entries of lists a file may have.
+	MaxObjects = 10_000
 	// MaxProblems is how many problems are reported for one object.
 	MaxProblems = 100
 )
@@ -66,6 +69,8 @@ type parser struct {
 	fields fieldIndex
 	result Result
 	items  int
+	// emptyList: a list said on purpose that there are no pods.
+	emptyList bool
 }
 
 func (p *parser) file(data []byte, maxBytes int) {
@@ -74,15 +79,21 @@ func (p *parser) file(data []byte, maxBytes int) {
 		return
 	}
 	for _, s := range splitDocuments(trimBOM(data)) {
+		if p.full(place{s.line, 1}) {
+			return
+		}
 		roots, t := s.parse()
 		for _, root := range roots {
+			if p.full(root.at) {
+				return
+			}
 			p.document(root)
 		}
 		if t != nil {
 			p.fail(pod.Key{}, *t)
 		}
 	}
-	if p.items == 0 {
+	if p.items == 0 && len(p.result.Failed) == 0 && !p.emptyList {
 		p.fail(pod.Key{}, trouble{
 			reason: pod.ReasonEmpty, at: place{1, 1},
 			message: "there is no object in it; to remove its pods, remove the file",
@@ -91,18 +102,33 @@ func (p *parser) file(data []byte, maxBytes int) {
 	}
 }
 
+// full tells, and reports once, that no more objects are looked at.
+func (p *parser) full(at place) bool {
+	if p.items == MaxObjects {
+		p.fail(pod.Key{}, trouble{
+			at: at, reason: pod.ReasonTooComplex,
+			message: fmt.Sprintf("what follows is not read: there are more than %d objects", MaxObjects),
+		})
+	}
+	return p.items > MaxObjects
+}
+
 // fail records an object of which nothing but one problem is known.
 func (p *parser) fail(key pod.Key, t trouble) {
 	p.finish(key, []trouble{t})
 }
 
-// finish records the problems of an object, and the object as failed when one
-// of them is an error. It returns the warnings.
-func (p *parser) finish(key pod.Key, found []trouble) []pod.Problem {
-	item := p.items
+// finish records the problems of an object and counts it. It returns the
+// warnings, and whether the object failed.
+func (p *parser) finish(key pod.Key, found []trouble) (warnings []pod.Problem, failed bool) {
+	warnings, failed = p.record(key, found)
 	p.items++
-	var warnings []pod.Problem
-	failed := false
+	return warnings, failed
+}
+
+// record adds problems, and a failure when one of them is an error.
+func (p *parser) record(key pod.Key, found []trouble) (warnings []pod.Problem, failed bool) {
+	item := p.items
 	for _, t := range capTroubles(found) {
 		problem := t.problem(p.origin, item, key)
 		p.result.Problems = append(p.result.Problems, problem)
@@ -115,7 +141,7 @@ func (p *parser) finish(key pod.Key, found []trouble) []pod.Problem {
 	if failed {
 		p.result.Failed = append(p.result.Failed, FailedDocument{Key: key, Item: item})
 	}
-	return warnings
+	return warnings, failed
 }
 
 func comparePlaces(a, b pod.Problem) int {

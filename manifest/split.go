@@ -14,11 +14,18 @@ type section struct {
 
 // splitDocuments cuts a stream at its document markers, so that a document
 // that can't be read does not take the following ones with it. YAML allows
-// "---" and "..." at the start of a line nowhere but as markers.
+// "---" and "..." at the start of a line nowhere but as markers. Sections
+// without content are left out.
 func splitDocuments(data []byte) []section {
 	var sections []section
 	start, startLine, line := 0, 1, 0
-	begun := false // the section has a marker or content
+	marked, content := false, false // what the present section has
+	cut := func(at, nextLine int) {
+		if content {
+			sections = append(sections, section{data[start:at], startLine})
+		}
+		start, startLine, marked, content = at, nextLine, false, false
+	}
 	for at := 0; at < len(data); {
 		end := len(data)
 		if i := bytes.IndexByte(data[at:], '\n'); i >= 0 {
@@ -26,19 +33,21 @@ func splitDocuments(data []byte) []section {
 		}
 		line++
 		text := data[at:end]
-		opens := isMarker(text, "---")
-		if opens && begun {
-			sections = append(sections, section{data[start:at], startLine})
-			start, startLine, begun = at, line, false
-		}
-		begun = begun || opens || hasContent(text)
-		if isMarker(text, "...") {
-			sections = append(sections, section{data[start:end], startLine})
-			start, startLine, begun = end, line+1, false
+		switch {
+		case isMarker(text, "---"):
+			if marked || content {
+				cut(at, line)
+			}
+			marked, content = true, hasContent(text[len("---"):])
+		case isMarker(text, "..."):
+			cut(end, line+1)
+		default:
+			content = content || hasContent(text)
 		}
 		at = end
 	}
-	return append(sections, section{data[start:], startLine})
+	cut(len(data), line)
+	return sections
 }
 
 func isMarker(line []byte, marker string) bool {

@@ -50,9 +50,8 @@ func compareTroubles(a, b trouble) int {
 	)
 }
 
-// capTroubles orders the problems of an object and replaces those beyond
-// MaxProblems by one that counts them. Errors go first into what is kept, so
-// that warnings never hide them.
+// capTroubles orders the problems of an object. Of more than MaxProblems it
+// keeps so many, errors rather than warnings, behind one that counts them.
 func capTroubles(found []trouble) []trouble {
 	slices.SortStableFunc(found, compareTroubles)
 	if len(found) <= MaxProblems {
@@ -63,11 +62,12 @@ func capTroubles(found []trouble) []trouble {
 		return cmp.Compare(a.severity, b.severity) // "" before "warning"
 	})
 	kept = kept[:MaxProblems]
+	severity := kept[0].severity
 	slices.SortStableFunc(kept, compareTroubles)
-	return append(kept, trouble{
-		at: kept[len(kept)-1].at, severity: kept[0].severity, reason: pod.ReasonLimit,
-		message: fmt.Sprintf("and %d more problems in this object", len(found)-MaxProblems),
-	})
+	return append([]trouble{{
+		at: kept[0].at, severity: severity, reason: pod.ReasonLimit,
+		message: fmt.Sprintf("the object has %d problems; %d of them follow", len(found), MaxProblems),
+	}}, kept...)
 }
 
 // maxQuoted is how much of a value is repeated to a person, in bytes.

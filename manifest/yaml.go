@@ -5,13 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
-	"strconv"
-	"strings"
 
 	"go.yaml.in/yaml/v3"
-
-	"github.com/podstead/podstead/pod"
 )
 
 // parse returns the objects of a section that could be read, and what ended
@@ -70,43 +65,4 @@ func (s section) shift(n *yaml.Node) {
 	for _, c := range n.Content {
 		s.shift(c)
 	}
-}
-
-var yamlErrorLine = regexp.MustCompile(`^line (\d+): `)
-
-// syntax makes a problem of the reader's message, which has a line at most.
-func (s section) syntax(message string) *trouble {
-	message = strings.TrimPrefix(message, "yaml: ")
-	at := place{s.line, 1}
-	if m := yamlErrorLine.FindStringSubmatch(message); m != nil {
-		message = message[len(m[0]):]
-		line, err := strconv.Atoi(m[1])
-		if err == nil {
-			at = s.startOf(line)
-		}
-	}
-	reason := pod.ReasonSyntax
-	switch {
-	case strings.Contains(message, "exceeded max depth"), strings.Contains(message, "contains itself"):
-		reason = pod.ReasonTooComplex
-	case s.isTab(at):
-		message += "; YAML is indented by spaces, not tabs"
-	}
-	return &trouble{at: at, reason: reason, message: message}
-}
-
-// startOf is the place of the first character that is no blank in a line of
-// the section, counted from 1.
-func (s section) startOf(line int) place {
-	lines := bytes.Split(s.data, []byte{'\n'})
-	line = min(max(line, 1), len(lines))
-	text := lines[line-1]
-	column := len(text) - len(bytes.TrimLeft(text, " ")) + 1
-	return place{s.line + line - 1, column}
-}
-
-func (s section) isTab(at place) bool {
-	lines := bytes.Split(s.data, []byte{'\n'})
-	i := at.line - s.line
-	return i < len(lines) && at.column <= len(lines[i]) && lines[i][at.column-1] == '\t'
 }

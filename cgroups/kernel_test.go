@@ -39,6 +39,10 @@ func play(role string) {
 	switch role {
 	case "eat":
 		eat(64 << 20)
+	case "write":
+		if err := os.WriteFile(os.Getenv("CGROUPS_TEST_FILE"), make([]byte, 64<<20), 0o600); err != nil {
+			fmt.Println(err)
+		}
 	case "fork":
 		for {
 			c := exec.Command("/proc/self/exe")
@@ -337,23 +341,29 @@ func TestOOMKillIsCounted(t *testing.T) {
 
 func TestMemoryUsageLeavesOutPageCache(t *testing.T) {
 	m := host(t)
-	p := podOf(nil, container("a", nil, list("1", "256Mi")))
+	p := podOf(nil, container("a", nil, list("1", "512Mi")))
 	if err := m.Prepare(t.Context(), "one", p); err != nil {
 		t.Fatal(err)
 	}
-	at := m.Path("one", p)
-	_, say, hear := runIn(t, m, at+"/id", "eat")
-	say("\n")
-	if got := hear(); got != "done" {
-		t.Fatalf("process said %q", got)
-	}
-	used, err := m.MemoryUsage(t.Context(), at)
-	if err != nil || used < 64<<20 || used > 128<<20 {
-		t.Errorf("MemoryUsage = %d MiB, %v, want 64 MiB and a little", used>>20, err)
-	}
-	s, err := m.Stats(t.Context(), at)
-	if err != nil || s.WorkingSet > s.Memory || s.CPU == 0 {
-		t.Errorf("Stats = %+v, %v", s, err)
+	t.Setenv("CGROUPS_TEST_FILE", filepath.Join(t.TempDir(), "file"))
+	for role, cache := range map[string]bool{"eat": false, "write": true} {
+		at := m.Path("one", p) + "/" + role
+		_, say, hear := runIn(t, m, at, role)
+		say("\n")
+		if got := hear(); got != "done" {
+			t.Fatalf("process said %q", got)
+		}
+		used, err1 := m.MemoryUsage(t.Context(), at)
+		s, err2 := m.Stats(t.Context(), at)
+		if err := errors.Join(err1, err2); err != nil {
+			t.Fatal(err)
+		}
+		if s.Memory < 64<<20 || s.CPU == 0 {
+			t.Errorf("%s: Stats = %+v, want 64 MiB and some CPU", role, s)
+		}
+		if isCache := s.Memory-used > 48<<20; isCache != cache {
+			t.Errorf("%s: %d of %d MiB can't be given back, want page cache left out: %v", role, used>>20, s.Memory>>20, cache)
+		}
 	}
 }
 

@@ -29,18 +29,21 @@ func build(t *testing.T) string {
 	return bin
 }
 
-// start runs the binary as the first process of a PID namespace.
+// start runs the binary as the first process of a PID namespace and returns
+// once it handles signals, which it does before it reaps.
 func start(t *testing.T, bin string) *exec.Cmd {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("making PID namespaces needs root")
 	}
 	cmd := exec.Command(bin)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID, Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	inNamespace(t, cmd.Process.Pid, "(true &)")
+	waitFor(t, "a first orphan to be reaped", func() bool { return len(children(t, cmd.Process.Pid)) == 0 })
 	return cmd
 }
 
@@ -94,6 +97,18 @@ func TestReapsOrphans(t *testing.T) {
 	const orphans = 50
 	inNamespace(t, pid, fmt.Sprintf("i=0; while [ $i -lt %d ]; do (sleep 0.2 &); i=$((i+1)); done", orphans))
 	waitFor(t, "every ended orphan to be reaped", func() bool { return len(children(t, pid)) == 0 })
+	end(t, cmd, syscall.SIGTERM)
+}
+
+// end expects the process to be alive and to end well on a signal.
+func end(t *testing.T, cmd *exec.Cmd, s syscall.Signal) {
+	t.Helper()
+	if err := cmd.Process.Signal(s); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("exit after %v: %v, want code 0", s, err)
+	}
 }
 
 func TestEndsOnSignal(t *testing.T) {
@@ -107,12 +122,7 @@ func TestEndsOnSignal(t *testing.T) {
 				orphan = children(t, cmd.Process.Pid)
 				return len(orphan) == 1
 			})
-			if err := cmd.Process.Signal(s); err != nil {
-				t.Fatal(err)
-			}
-			if err := cmd.Wait(); err != nil {
-				t.Errorf("exit: %v, want code 0", err)
-			}
+			end(t, cmd, s)
 			waitFor(t, "the rest of the namespace to end", func() bool {
 				_, err := os.Stat("/proc/" + orphan[0])
 				return os.IsNotExist(err)

@@ -38,15 +38,8 @@ func (c check) places(p *corev1.Pod, result psa.CheckResult) []place {
 		pt.spec.OS, pt.spec.HostUsers = p.Spec.OS, p.Spec.HostUsers
 		return !c.run(&pt.meta, &pt.spec).Allowed
 	}
-	context := part{spec: corev1.PodSpec{SecurityContext: p.Spec.SecurityContext}}
-	around := p.Spec.SecurityContext
-	if refused(context) {
-		// What the pod says is reported for the pod; what is left is what the
-		// containers say.
-		around = nil
-	}
 	var found []place
-	for _, pt := range slices.Concat(podParts(p, s), containerParts(p, s, around)) {
+	for _, pt := range slices.Concat(podParts(p, s), containerParts(p, s, refused)) {
 		if refused(pt) {
 			found = append(found, place{pt.at, pt.got, s.want})
 		}
@@ -106,24 +99,40 @@ func volumeParts(volumes []corev1.Volume) []part {
 	var parts []part
 	for i := range volumes {
 		at, got := field.NewPath("spec", "volumes").Index(i), quoted(volumes[i].Name)
+		if kinds := keys(volumes[i].VolumeSource); len(kinds) > 0 {
+			at, got = at.Child(kinds[0]), kinds[0]
+		}
 		if host := volumes[i].HostPath; host != nil {
-			at, got = at.Child("hostPath", "path"), quoted(host.Path)
+			at, got = at.Child("path"), quoted(host.Path)
 		}
 		parts = append(parts, part{at: at, got: got, spec: corev1.PodSpec{Volumes: volumes[i : i+1]}})
 	}
 	return parts
 }
 
-// containerParts takes the containers apart, each within the given context.
-func containerParts(p *corev1.Pod, s subject, around *corev1.PodSecurityContext) []part {
+// containerParts takes the containers apart, each within the pod's context.
+// Where the pod's own context is refused it is reported for the pod, and left
+// is what containers set themselves.
+func containerParts(p *corev1.Pod, s subject, refused func(part) bool) []part {
+	around := p.Spec.SecurityContext
+	alone := refused(part{spec: corev1.PodSpec{SecurityContext: around}})
+	if alone {
+		around = nil
+	}
 	var parts []part
 	for at, k := range validation.Containers(&p.Spec) {
 		for _, pt := range s.ofContainer(at, k) {
+			if alone && pt.got == notSet {
+				continue
+			}
 			pt.spec.SecurityContext = around
 			parts = append(parts, pt)
 		}
 	}
 	return parts
 }
+
+// notSet stands for the value of a field that is missing.
+const notSet = "not set"
 
 func quoted(s string) string { return fmt.Sprintf("%q", s) }

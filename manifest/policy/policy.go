@@ -12,7 +12,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/pod-security-admission/api"
-	psa "k8s.io/pod-security-admission/policy"
 
 	"github.com/podstead/podstead/manifest/validation"
 	"github.com/podstead/podstead/pod"
@@ -83,13 +82,9 @@ func Check(p *corev1.Pod, l Level) []validation.Error {
 		return append(errs, refusal(field.NewPath("spec"), err.Error()+": no pod of this source may run", "", ""))
 	}
 	lifted := l.lift(p)
-	for _, c := range checks(security) {
-		result := c.run(&lifted.ObjectMeta, &lifted.Spec)
-		if result.Allowed {
-			continue
-		}
-		message := fmt.Sprintf("is not allowed by Pod Security level %s (%s)", security, result.ForbiddenReason)
-		for _, place := range c.places(lifted, result) {
+	for _, r := range refusals(security, lifted) {
+		message := fmt.Sprintf("is not allowed by Pod Security level %s (%s)", security, r.result.ForbiddenReason)
+		for _, place := range r.check.places(lifted, r.result) {
 			errs = append(errs, refusal(place.at, message, place.got, place.want))
 		}
 	}
@@ -109,34 +104,4 @@ func refusal(at *field.Path, message, got, want string) validation.Error {
 		Field: at.String(), Reason: pod.ReasonPolicy, Severity: pod.Error,
 		Message: message, Got: got, Want: want,
 	}
-}
-
-// check is one check of a standard at its latest version.
-type check struct {
-	id  psa.CheckID
-	run psa.CheckPodFn
-}
-
-// checks returns those of a level, sorted by id: restricted has all of
-// baseline but what its own checks replace. This is what the library's
-// evaluator runs, with the ids that it keeps to itself.
-func checks(level api.Level) []check {
-	if level == api.LevelPrivileged {
-		return nil
-	}
-	var list []check
-	replaced := map[psa.CheckID]bool{}
-	for _, c := range psa.DefaultChecks() {
-		if level == api.LevelBaseline && c.Level != api.LevelBaseline {
-			continue
-		}
-		latest := c.Versions[len(c.Versions)-1]
-		list = append(list, check{c.ID, latest.CheckPod})
-		for _, id := range latest.OverrideCheckIDs {
-			replaced[id] = true
-		}
-	}
-	list = slices.DeleteFunc(list, func(c check) bool { return replaced[c.id] })
-	slices.SortFunc(list, func(a, b check) int { return strings.Compare(string(a.id), string(b.id)) })
-	return list
 }

@@ -2,6 +2,8 @@ package policy
 
 import (
 	"encoding/json"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -84,7 +86,7 @@ func (s subject) ofContainer(at *field.Path, k *corev1.Container) []part {
 	return []part{pt}
 }
 
-// lookup returns the JSON value at a path of an API object, "not set" when
+// lookup returns the JSON value at a path of an API object, notSet when
 // there is none.
 func lookup(object any, path []string) string {
 	data, err := json.Marshal(object)
@@ -94,11 +96,24 @@ func lookup(object any, path []string) string {
 	for _, name := range path {
 		var fields map[string]json.RawMessage
 		if json.Unmarshal(data, &fields) != nil || fields[name] == nil {
-			return "not set"
+			return notSet
 		}
 		data = fields[name]
 	}
 	return string(data)
+}
+
+// keys returns the JSON names of what is set in an API object, sorted.
+func keys(object any) []string {
+	data, err := json.Marshal(object)
+	if err != nil {
+		return nil
+	}
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(data, &fields) != nil {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(fields))
 }
 
 // capabilityParts shows each added capability beside what restricted wants
@@ -109,7 +124,7 @@ func capabilityParts(at *field.Path, k *corev1.Container) []part {
 	if k.SecurityContext != nil && k.SecurityContext.Capabilities != nil {
 		added, dropped = k.SecurityContext.Capabilities.Add, k.SecurityContext.Capabilities.Drop
 	}
-	got := "not set"
+	got := notSet
 	if len(dropped) > 0 {
 		got = quotedList(dropped)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -254,6 +255,7 @@ func (l *loop) teardown(ps *podState, a plan.Teardown) func(context.Context) (fa
 			removed(l)
 			delete(ps.sandboxes, a.Instance)
 			delete(ps.begun, a.Instance)
+			maps.DeleteFunc(ps.resolved, func(n plan.Name, _ pod.Image) bool { return n.Instance <= a.Instance })
 			clear(ps.failed)
 			l.unmerged = true
 			l.event(ps.key, normal, "Removed", fmt.Sprintf("Pod %s (uid %s) and everything of it is gone", i.Key, uid))

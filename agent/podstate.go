@@ -19,7 +19,7 @@ type podState struct {
 	// lastInstance is the highest number ever used for this key.
 	lastInstance int
 	begun        map[int]bool
-	resolved     map[string]plan.Resolved
+	resolved     map[plan.Name]pod.Image
 	failed       map[string]plan.Failure
 	killed       map[string]pod.Moment
 	// busy are the targets with an operation in flight.
@@ -41,7 +41,7 @@ func newPodState(key pod.Key, seen pod.Stamp) *podState {
 		containers: map[string]pod.Container{},
 		sandboxes:  map[int]pod.Sandbox{},
 		begun:      map[int]bool{},
-		resolved:   map[string]plan.Resolved{},
+		resolved:   map[plan.Name]pod.Image{},
 		failed:     map[string]plan.Failure{},
 		killed:     map[string]pod.Moment{},
 		busy:       map[string]bool{},

@@ -123,7 +123,7 @@ func (l *loop) pulled(a plan.Pull, got pod.Image, note string, err error) {
 			continue
 		}
 		delete(ps.failed, a.Name())
-		ps.resolved[a.Image] = plan.Resolved{Image: got, Instance: waiters[key].Instance}
+		ps.resolved[plan.Name{Image: a.Image, Instance: waiters[key].Instance}] = got
 		l.pulledEvent(key, a, got, note)
 	}
 	l.unpublished = true

@@ -47,7 +47,7 @@ func (p *planner) next(l *life, due []Start, spec *corev1.Pod, name string, role
 	case last.State == pod.StateCreated:
 		p.try(Remove{ID: last.ID, Container: name})
 		return due
-	case last.State != pod.StateDead || !mayRestart(last, spec):
+	case last.State != pod.StateDead || done(l, last, spec):
 		return due
 	default:
 		s.Attempt = last.Attempt + 1
@@ -98,6 +98,14 @@ func mayRestart(c *pod.Container, spec *corev1.Pod) bool {
 	}
 }
 
+// done tells whether a dead run stays the last one of its container. A changed
+// manifest runs it again, and what an init container did in an earlier sandbox
+// does not count.
+func done(l *life, c *pod.Container, spec *corev1.Pod) bool {
+	again := c.Role == pod.RoleInit && l.latestHere(c.Name) == nil
+	return !again && !mayRestart(c, spec) && containerChange(c, spec) == ""
+}
+
 // policyOf is the restart policy of one container: its own, or the pod's. An
 // init container of a pod that restarts always is restarted until it ends
 // well.
@@ -127,7 +135,7 @@ func outcome(l *life, spec *corev1.Pod, now pod.Moment) corev1.PodPhase {
 	failed := false
 	for i := range spec.Spec.Containers {
 		c := l.latest(spec.Spec.Containers[i].Name)
-		if c == nil || c.State != pod.StateDead || mayRestart(c, spec) {
+		if c == nil || c.State != pod.StateDead || !done(l, c, spec) {
 			return corev1.PodRunning
 		}
 		failed = failed || c.Exit.Code != 0
@@ -142,7 +150,7 @@ func initFailed(l *life, spec *corev1.Pod) bool {
 	for i := range spec.Spec.InitContainers {
 		s := &spec.Spec.InitContainers[i]
 		c := l.latestHere(s.Name)
-		if pod.InitRole(s) == pod.RoleInit && c != nil && c.State == pod.StateDead && c.Exit.Code != 0 && !mayRestart(c, spec) {
+		if pod.InitRole(s) == pod.RoleInit && c != nil && c.State == pod.StateDead && c.Exit.Code != 0 && done(l, c, spec) {
 			return true
 		}
 	}

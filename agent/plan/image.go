@@ -45,8 +45,8 @@ func (p *planner) imageOf(l *life, name string, d *pod.Desired) (pod.Image, bool
 			return last.Image, true
 		}
 	}
-	if r, ok := p.have.Resolved[c.Image]; ok && r.Instance == l.number {
-		return r.Image, true
+	if img, ok := p.have.Resolved[Name{Image: c.Image, Instance: l.number}]; ok {
+		return img, true
 	}
 	if c.ImagePullPolicy != corev1.PullAlways {
 		img, ok := p.have.Images[c.Image]

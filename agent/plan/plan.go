@@ -80,16 +80,16 @@ type Have struct {
 	// Images are images known to be present, by name as in the manifest.
 	Images map[string]pod.Image
 	// Resolved are images that were fetched for one instance of this pod.
-	Resolved map[string]Resolved
+	Resolved map[Name]pod.Image
 	// Failed holds the failures of operations, by Action.Name.
 	Failed map[string]Failure
 	// Killed is when SIGKILL was last sent to a container.
 	Killed map[string]pod.Moment
 }
 
-// Resolved is an image name resolved for one instance of a pod.
-type Resolved struct {
-	Image    pod.Image
+// Name is an image name as one instance of a pod resolves it.
+type Name struct {
+	Image    string
 	Instance int
 }
 

@@ -70,7 +70,7 @@ func (p *planner) stopOne(l *life, c *pod.Container, scope pod.StopScope, deadli
 		p.killWhenDue(c, deadline)
 	case p.now >= deadline && grace > 0 || l.turn(c):
 		p.try(Stop{ID: c.ID, Container: c.Name, Scope: scope, Grace: grace, Reason: reason})
-	default:
+	case p.now < deadline:
 		p.wakeAt(deadline)
 	}
 }

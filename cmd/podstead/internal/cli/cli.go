@@ -1,0 +1,105 @@
+// Package cli is podstead's command line: the verbs, columns, flags and exit
+// codes of kubectl.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/podstead/podstead/api"
+)
+
+// defaultSocket is where podstead serves its API unless configured otherwise.
+const defaultSocket = "/run/podstead/podstead.sock"
+
+// Exit codes beside 0 and those that exec passes on.
+const (
+	exitError = 1
+	// exitConfig is sysexits' EX_CONFIG: systemd need not try again.
+	exitConfig = 78
+)
+
+// App is one call of the command line.
+type App struct {
+	In       io.Reader
+	Out, Err io.Writer
+	Getenv   func(string) string
+	Now      func() time.Time
+	Version  api.Version
+	// Daemon runs podstead with a configuration file until ctx ends.
+	Daemon func(ctx context.Context, configFile string) error
+
+	socket string
+}
+
+// exitStatus ends the program with a code; whatever had to be said was said.
+type exitStatus int
+
+func (e exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
+
+// Main runs the command that args name and returns the exit code.
+func (a *App) Main(ctx context.Context, args []string) int {
+	root := a.root()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	var status exitStatus
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &status):
+		return int(status)
+	}
+	fmt.Fprintln(a.Err, message(err))
+	return exitError
+}
+
+// message words an error as kubectl does.
+func message(err error) string {
+	var refused apierrors.APIStatus
+	if errors.As(err, &refused) {
+		return fmt.Sprintf("Error from server (%s): %s", refused.Status().Reason, refused.Status().Message)
+	}
+	return "error: " + err.Error()
+}
+
+func (a *App) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "podstead",
+		Short: "Keep the containers of this server as its Kubernetes manifests say",
+		Long: "podstead keeps the containers of this server as its Kubernetes manifests say.\n\n" +
+			"'podstead run' is the daemon; the other commands ask it over a unix socket, in the way of kubectl.",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.SetIn(a.In)
+	root.SetOut(a.Out)
+	root.SetErr(a.Err)
+	socket := defaultSocket
+	if s := a.Getenv("PODSTEAD_SOCKET"); s != "" {
+		socket = s
+	}
+	root.PersistentFlags().StringVar(&a.socket, "socket", socket, "the daemon's socket (also PODSTEAD_SOCKET)")
+	root.AddCommand(
+		a.runCommand(), a.getCommand(), a.describeCommand(), a.logsCommand(), a.execCommand(), a.eventsCommand(),
+		a.topCommand(), a.restartCommand(), a.statusCommand(), a.checkCommand(), a.versionCommand(),
+	)
+	return root
+}
+
+func (a *App) client() *api.Client { return api.NewClient(a.socket) }
+
+// terminal returns the file behind a stream if that is a terminal.
+func terminal(stream any) (*os.File, bool) {
+	f, ok := stream.(*os.File)
+	if !ok || !isTerminal(f) {
+		return nil, false
+	}
+	return f, true
+}

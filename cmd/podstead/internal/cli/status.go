@@ -1,0 +1,190 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/yaml"
+
+	"github.com/podstead/podstead/api"
+	"github.com/podstead/podstead/cmd/podstead/internal/printer"
+)
+
+func (a *App) statusCommand() *cobra.Command {
+	var output string
+	c := &cobra.Command{
+		Use:   "status",
+		Short: "Tell how podstead, its sources, its runtime and this server are",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			client := a.client()
+			defer client.Close()
+			s, err := client.Status(c.Context())
+			if err != nil {
+				return err
+			}
+			switch output {
+			case "":
+				return writeStatus(a.Out, s, a.Now())
+			case "json":
+				out := json.NewEncoder(a.Out)
+				out.SetIndent("", "    ")
+				return out.Encode(s)
+			case "yaml":
+				text, err := yaml.Marshal(s)
+				if err != nil {
+					return fmt.Errorf("write as YAML: %w", err)
+				}
+				_, err = a.Out.Write(text)
+				return err
+			default:
+				return fmt.Errorf("--output: got %q, want json or yaml", output)
+			}
+		},
+	}
+	c.Flags().StringVarP(&output, "output", "o", "", "json or yaml")
+	return c
+}
+
+func writeStatus(w io.Writer, s *api.Status, now time.Time) error {
+	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	fmt.Fprintf(t, "podstead:\t%s\n", versionText(s.Version))
+	fmt.Fprintf(t, "Node:\t%s\n", nodeText(s.Node))
+	fmt.Fprintf(t, "Runtime:\t%s\n", runtimeText(s, now))
+	for _, warning := range s.Runtime.Warnings {
+		fmt.Fprintf(t, "\twarning: %s\n", printer.Clean(warning))
+	}
+	fmt.Fprintf(t, "Pods:\t%s\n", podsText(s.Pods))
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	if err := writeSources(w, s.Sources, now); err != nil {
+		return err
+	}
+	return writeImages(w, s.Images, now)
+}
+
+func nodeText(n api.Node) string {
+	text := n.Name
+	if len(n.HostIPs) > 0 {
+		text += " (" + strings.Join(n.HostIPs, ", ") + ")"
+	}
+	if cpu, ok := n.Allocatable[corev1.ResourceCPU]; ok {
+		memory := n.Allocatable[corev1.ResourceMemory]
+		text += fmt.Sprintf(", %s CPUs and %dMi for pods", cpu.String(), memory.Value()>>20)
+	}
+	return text
+}
+
+func runtimeText(s *api.Status, now time.Time) string {
+	r := s.Runtime
+	text := "containerd"
+	if r.Version != "" {
+		text += " " + r.Version
+	}
+	text += fmt.Sprintf(" (%s) at %s: ", r.Mode, r.Address)
+	if r.Up {
+		text += "up"
+	} else {
+		text += "down"
+	}
+	if !r.Since.IsZero() {
+		text += " for " + printer.Age(r.Since, now)
+	}
+	if r.Error != "" {
+		text += ": " + printer.Clean(r.Error)
+	}
+	return text
+}
+
+func podsText(phases map[corev1.PodPhase]int) string {
+	total := 0
+	var parts []string
+	for _, phase := range slices.Sorted(maps.Keys(phases)) {
+		total += phases[phase]
+		parts = append(parts, fmt.Sprintf("%d %s", phases[phase], phase))
+	}
+	if total == 0 {
+		return "0"
+	}
+	return fmt.Sprintf("%d (%s)", total, strings.Join(parts, ", "))
+}
+
+func writeSources(w io.Writer, sources []api.Source, now time.Time) error {
+	if len(sources) == 0 {
+		_, err := fmt.Fprintln(w, "\nNo sources of manifests are configured.")
+		return err
+	}
+	rows := [][]string{}
+	for _, s := range sources {
+		read := "never"
+		if !s.LastSuccess.IsZero() {
+			read = printer.Age(s.LastSuccess, now) + " ago"
+		}
+		rows = append(rows, []string{s.Name, s.Kind, fmt.Sprint(s.PodCount), fmt.Sprint(len(s.Problems)), read, s.Location})
+	}
+	fmt.Fprintln(w)
+	if err := printer.NewTable(w, []string{"SOURCE", "KIND", "PODS", "PROBLEMS", "LAST READ", "LOCATION"}).Write(rows); err != nil {
+		return err
+	}
+	for _, s := range sources {
+		writeSourceProblems(w, s)
+	}
+	return nil
+}
+
+func writeSourceProblems(w io.Writer, s api.Source) {
+	if s.Error != "" {
+		fmt.Fprintf(w, "\n%s: %s\n", s.Name, printer.Clean(s.Error))
+	}
+	if len(s.Held) > 0 {
+		fmt.Fprintf(w, "\n%s: its last answer leaves out %d pods at once, which are kept until the next answers say so too\n", s.Name, len(s.Held))
+	}
+	for _, p := range s.Problems {
+		fmt.Fprintf(w, "\n%s\n", printer.Clean(p.String()))
+		if p.Consequence != "" {
+			fmt.Fprintf(w, "  %s\n", printer.Clean(p.Consequence))
+		}
+	}
+}
+
+// writeImages shows only images that are not simply there.
+func writeImages(w io.Writer, images []api.Image, now time.Time) error {
+	var rows [][]string
+	for _, i := range images {
+		switch {
+		case i.Pulling:
+			rows = append(rows, []string{i.Ref, "pulling", progressText(i)})
+		case i.Error != "":
+			text := printer.Clean(i.Error)
+			if !i.NextTry.IsZero() {
+				text += "; next try in " + printer.Age(now, i.NextTry)
+			}
+			rows = append(rows, []string{i.Ref, "failed", text})
+		}
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	fmt.Fprintln(w)
+	return printer.NewTable(w, []string{"IMAGE", "STATE", "DETAIL"}).Write(rows)
+}
+
+func progressText(i api.Image) string {
+	text := fmt.Sprintf("%dMi", i.Done>>20)
+	if i.Total > 0 {
+		text += fmt.Sprintf(" of %dMi (%d%%)", i.Total>>20, i.Done*100/i.Total)
+	}
+	if i.Layers > 0 {
+		text += fmt.Sprintf(", %d of %d layers", i.LayersDone, i.Layers)
+	}
+	return text
+}

@@ -87,7 +87,7 @@ func (p *planner) stopContainer(l *life, c *pod.Container, reason string) {
 
 // killWhenDue sends SIGKILL when the grace is over, again and again.
 func (p *planner) killWhenDue(c *pod.Container, deadline pod.Moment) {
-	if c.Role == pod.RoleSidecar {
+	if c.Role == pod.RoleSidecar || c.Role == pod.RolePause {
 		deadline = max(deadline, c.Stopping.Since.Moment.Add(p.LateGrace))
 	}
 	if p.now < deadline {

@@ -301,7 +301,7 @@ func (w *world) kill(a plan.Kill) {
 	}
 	if c.Stopping == nil {
 		w.violate("S9: %s without a signal before", a)
-	} else if grace := c.Stopping.Grace; c.Role != pod.RoleSidecar && w.now.Sub(w.sigterm[a.ID]) < grace && c.Stopping.Scope == pod.StopContainer {
+	} else if grace := c.Stopping.Grace; c.Role != pod.RoleSidecar && c.Role != pod.RolePause && w.now.Sub(w.sigterm[a.ID]) < grace && c.Stopping.Scope == pod.StopContainer {
 		w.violate("S9: %s after %s of %s grace", a, w.now.Sub(w.sigterm[a.ID]), grace)
 	}
 	if !w.unkillable {

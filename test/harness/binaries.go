@@ -1,0 +1,77 @@
+package harness
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+
+	"github.com/podstead/podstead/test/images"
+)
+
+const module = "github.com/podstead/podstead"
+
+// binEnv names a folder of programs that are tested instead of newly built
+// ones.
+const binEnv = "PODSTEAD_BIN"
+
+// Binaries returns the folder with podstead, podstead-logger, podstead-pause,
+// containerd and containerd-shim-runc-v2. They are built from this module
+// unless PODSTEAD_BIN names a folder.
+var Binaries = sync.OnceValues(func() (string, error) {
+	if dir := os.Getenv(binEnv); dir != "" {
+		return filepath.Abs(dir)
+	}
+	cache, err := images.CacheDir()
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.Join(cache, "bin")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	unlock, err := lock(filepath.Join(cache, "bin.lock"), syscall.LOCK_EX)
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	ours := []string{module + "/cmd/podstead", module + "/cmd/podstead-logger", module + "/cmd/podstead-pause"}
+	if err := build(dir, nil, ours...); err != nil {
+		return "", err
+	}
+	const containerd = "github.com/containerd/containerd/v2/cmd/"
+	tags := []string{"-tags", "no_cri,no_btrfs,no_zfs,no_devmapper"}
+	return dir, build(dir, tags, containerd+"containerd", containerd+"containerd-shim-runc-v2")
+})
+
+func build(dir string, flags []string, packages ...string) error {
+	args := append([]string{"build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", dir + "/"}, flags...)
+	cmd := exec.Command("go", append(args, packages...)...)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if text, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("go build %v: %w: %s", packages, err, text)
+	}
+	return nil
+}
+
+// lock takes a lock on a file until unlock is called or this process ends.
+func lock(path string, how int) (unlock func(), err error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_CLOEXEC, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		err = syscall.Flock(int(f.Fd()), how)
+		if !errors.Is(err, syscall.EINTR) {
+			break
+		}
+	}
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("lock %s: %w", path, err)
+	}
+	return func() { f.Close() }, nil
+}

@@ -1,0 +1,165 @@
+package harness
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"syscall"
+	"time"
+
+	"github.com/podstead/podstead/test/leaks"
+)
+
+// daemon is a running podstead.
+type daemon struct {
+	cmd  *exec.Cmd
+	done chan struct{} // closed when it has ended and err is set
+	err  error
+}
+
+func hasKey(yaml, key string) bool {
+	return regexp.MustCompile(`(?m)^` + key + `:`).MatchString(yaml)
+}
+
+// Start starts podstead and waits until its API answers.
+func (h *Host) Start() {
+	h.t.Helper()
+	h.StartWithoutWaiting()
+	h.Eventually(30*time.Second, func() error {
+		select {
+		case <-h.daemon.done:
+			h.t.Fatalf("podstead ended while it started: %v", h.daemon.err)
+		default:
+		}
+		return h.get("/healthz", nil)
+	})
+}
+
+// StartWithoutWaiting starts podstead and returns at once.
+func (h *Host) StartWithoutWaiting() {
+	h.t.Helper()
+	if h.daemon != nil {
+		h.t.Fatal("podstead runs already")
+	}
+	path := filepath.Join(h.Dir, "config.yaml")
+	if err := os.WriteFile(path, []byte(h.config()), 0o600); err != nil {
+		h.t.Fatal(err)
+	}
+	log, err := os.OpenFile(h.log(), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer log.Close()
+	d := &daemon{cmd: exec.Command(filepath.Join(h.Bin, "podstead"), "run", "--config", path), done: make(chan struct{})}
+	d.cmd.Stdout, d.cmd.Stderr = log, log
+	d.cmd.Env = append(os.Environ(), h.o.Env...)
+	// What podstead starts must not depend on its session.
+	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := d.cmd.Start(); err != nil {
+		h.t.Fatal(err)
+	}
+	go func() {
+		d.err = d.cmd.Wait()
+		close(d.done)
+	}()
+	h.daemon = d
+}
+
+// PID is podstead's.
+func (h *Host) PID() int { return h.daemon.cmd.Process.Pid }
+
+// Kill9 kills podstead at once and waits until it is gone.
+func (h *Host) Kill9() { h.t.Helper(); h.end(syscall.SIGKILL, 10*time.Second) }
+
+// Stop tells podstead to end and waits; it fails the test when podstead ends
+// with an error.
+func (h *Host) Stop() {
+	h.t.Helper()
+	d := h.daemon
+	h.end(syscall.SIGTERM, 60*time.Second)
+	if d.err != nil {
+		h.t.Errorf("podstead ended with %v", d.err)
+	}
+}
+
+// Signal sends podstead a signal.
+func (h *Host) Signal(s syscall.Signal) {
+	h.t.Helper()
+	if err := h.daemon.cmd.Process.Signal(s); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+func (h *Host) end(s syscall.Signal, within time.Duration) {
+	h.t.Helper()
+	if h.daemon == nil {
+		h.t.Fatal("podstead does not run")
+	}
+	d := h.daemon
+	if err := d.cmd.Process.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		h.t.Fatal(err)
+	}
+	select {
+	case <-d.done:
+		h.daemon = nil
+	case <-time.After(within):
+		h.t.Fatalf("podstead did not end within %s of signal %v", within, s)
+	}
+}
+
+// SignalContainerd sends this host's containerd a signal. After SIGKILL and
+// SIGTERM it waits until that process is gone.
+func (h *Host) SignalContainerd(s syscall.Signal) {
+	h.t.Helper()
+	pids := h.pids("containerd")
+	if len(pids) != 1 {
+		h.t.Fatalf("%d containerds run on this host, want 1", len(pids))
+	}
+	if err := syscall.Kill(pids[0], s); err != nil {
+		h.t.Fatal(err)
+	}
+	if s != syscall.SIGKILL && s != syscall.SIGTERM {
+		return
+	}
+	h.Eventually(20*time.Second, func() error {
+		if now := h.pids("containerd"); len(now) > 0 && now[0] == pids[0] {
+			return fmt.Errorf("containerd %d still runs", pids[0])
+		}
+		return nil
+	})
+}
+
+// pids returns the processes of a name that belong to this host.
+func (h *Host) pids(name string) []int {
+	all, err := leaks.Processes()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	var pids []int
+	for _, p := range all {
+		if p.State != "Z" && filepath.Base(p.Command[0]) == name && p.Mentions(h.Dir) {
+			pids = append(pids, p.PID)
+		}
+	}
+	return pids
+}
+
+func (h *Host) log() string { return filepath.Join(h.Dir, "podstead.log") }
+
+// logTail is the end of podstead's own log.
+func (h *Host) logTail(lines int) string {
+	content, err := os.ReadFile(h.log())
+	if err != nil {
+		return err.Error()
+	}
+	var last [][]byte
+	for s := bufio.NewScanner(bytes.NewReader(content)); s.Scan(); {
+		last = append(last, bytes.Clone(s.Bytes()))
+	}
+	return string(bytes.Join(last[max(0, len(last)-lines):], []byte("\n")))
+}

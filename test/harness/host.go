@@ -1,0 +1,188 @@
+package harness
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/podstead/podstead/test/leaks"
+	"github.com/podstead/podstead/test/record"
+)
+
+// baseDir holds the folders of hosts. Its name is short, for the paths of
+// sockets have at most 107 bytes.
+const baseDir = "/tmp/podstead-test"
+
+// Host is a server of its own for one test: a folder with everything that
+// podstead and containerd keep, and a cgroup. When the test ends, all of it is
+// removed, whatever state it is in. It is used by one goroutine.
+type Host struct {
+	t      testing.TB
+	o      Options
+	daemon *daemon
+
+	// Dir is the private folder; the others lie in it.
+	Dir string
+	// Manifests is the directory of the source "files".
+	Manifests string
+	// Images is watched for archives.
+	Images string
+	// Logs is in the place of /var/log/pods, Links of /var/log/containers.
+	Logs, Links string
+	// Hosts is the folder of hosts.toml files.
+	Hosts string
+	// Data is for hostPath volumes; Witness is where witnesses write.
+	Data, Witness string
+	// Socket serves podstead's API, Containerd is containerd's.
+	Socket, Containerd string
+	// CgroupRoot is unique to this host.
+	CgroupRoot string
+	// Bin holds the programs.
+	Bin string
+}
+
+// Options change how a Host is configured.
+type Options struct {
+	// Config is YAML of further keys at the top level of the configuration;
+	// "sources" replaces the source "files".
+	Config string
+	// Env is added to podstead's environment.
+	Env []string
+}
+
+// New makes a host; nothing runs on it until Start.
+func New(t testing.TB, o Options) *Host {
+	t.Helper()
+	requireInside(t)
+	bin, err := Binaries()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(baseDir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := removeLeftovers(); err != nil {
+		t.Fatalf("remove what an earlier run left: %v", err)
+	}
+	dir, err := os.MkdirTemp(baseDir, "h")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := layout(dir)
+	h.t, h.o, h.Bin = t, o, bin
+	unlock, err := lock(filepath.Join(dir, lockName), syscall.LOCK_EX|syscall.LOCK_NB)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		h.cleanUp()
+		unlock()
+	})
+	for _, d := range []string{h.Manifests, h.Images, h.Logs, h.Links, h.Hosts, h.Data, h.Witness} {
+		if err := os.MkdirAll(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// Witnesses may run as any user.
+	if err := os.Chmod(h.Witness, 0o1777); err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// layout names everything that belongs to the host of a folder.
+func layout(dir string) *Host {
+	in := func(name string) string { return filepath.Join(dir, name) }
+	return &Host{
+		Dir: dir, Manifests: in("manifests"), Images: in("images"), Logs: in("log/pods"), Links: in("log/containers"),
+		Hosts: in("hosts"), Data: in("data"), Witness: in("witness"),
+		Socket: in("run/podstead.sock"), Containerd: in("run/containerd/containerd.sock"),
+		CgroupRoot: "/podstead-test-" + filepath.Base(dir),
+	}
+}
+
+// config is the configuration file.
+func (h *Host) config() string {
+	text := fmt.Sprintf(`apiVersion: podstead.dev/v1alpha1
+kind: Configuration
+nodeName: testhost
+stateDir: %[1]s/state
+runDir: %[1]s/run
+logDir: %[2]s
+containerLogsDir: %[3]s
+imagesDir: %[4]s
+cgroupRoot: %[5]s
+`, h.Dir, h.Logs, h.Links, h.Images, h.CgroupRoot)
+	for key, value := range map[string]string{
+		"runtime": fmt.Sprintf("{containerd: %[1]s/containerd, logger: %[1]s/podstead-logger, pause: %[1]s/podstead-pause, hostsDir: %[2]s}", h.Bin, h.Hosts),
+		"sources": fmt.Sprintf("[{name: files, directory: {path: %s}}]", h.Manifests),
+		"log":     "{level: debug, format: console}",
+	} {
+		if !hasKey(h.o.Config, key) {
+			text += key + ": " + value + "\n"
+		}
+	}
+	return text + h.o.Config
+}
+
+// Leaks takes a snapshot of everything that pods may leave behind on this
+// host, logs of containers included.
+func (h *Host) Leaks() leaks.Snapshot {
+	h.t.Helper()
+	s, err := leaks.Take(h.t.Context(), leaks.Config{
+		CgroupRoot: h.CgroupRoot, Files: []string{h.Logs, h.Links, filepath.Join(h.Dir, "state", "pods")},
+		Ours: h.Dir, Containerd: h.Containerd, Namespace: "podstead",
+	})
+	if err != nil {
+		h.t.Fatalf("look for leaks: %v", err)
+	}
+	return s
+}
+
+// NoLeaks waits until nothing differs from an earlier snapshot and fails the
+// test, with every difference, when that does not come.
+func (h *Host) NoLeaks(before leaks.Snapshot, within time.Duration) {
+	h.t.Helper()
+	var diff []string
+	for deadline := time.Now().Add(within); ; time.Sleep(100 * time.Millisecond) {
+		if diff = leaks.Diff(before, h.Leaks()); len(diff) == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			break
+		}
+	}
+	for _, line := range diff {
+		h.t.Error("left behind: ", line)
+	}
+}
+
+// Eventually waits for a condition. A condition that does not hold says why.
+func (h *Host) Eventually(within time.Duration, condition func() error) {
+	h.t.Helper()
+	for deadline := time.Now().Add(within); ; time.Sleep(20 * time.Millisecond) {
+		err := condition()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			h.t.Fatalf("not within %s: %v", within, err)
+		}
+	}
+}
+
+// Fault writes down, for the checker, that something was done on purpose from
+// a moment until now. target is a witness's ID, or empty.
+func (h *Host) Fault(kind, target string, from record.Moment) {
+	h.t.Helper()
+	f := record.Fault{From: from, To: record.Now(), Kind: kind, Target: target}
+	if err := record.Append(h.faultLog(), f); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+func (h *Host) faultLog() string    { return filepath.Join(h.Dir, "faults.jsonl") }
+func (h *Host) manifestLog() string { return filepath.Join(h.Dir, "manifests.jsonl") }

@@ -43,6 +43,13 @@ func (o *output) success(l ledger, extra []pod.Problem, held []pod.Key, refresh 
 	o.send(next)
 }
 
+// stale publishes what was restored, because the source is slow to answer.
+func (o *output) stale(l ledger, extra []pod.Problem) {
+	next := o.state
+	fill(&next, l, extra)
+	o.send(next)
+}
+
 // failure publishes that the source can't be read, if that is news.
 func (o *output) failure(verb string, r *rejection, l ledger, extra []pod.Problem) {
 	next := o.state

@@ -1,0 +1,398 @@
+package source
+
+import (
+	"compress/gzip"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/podstead/podstead/pod"
+)
+
+// served is a server whose behaviour can be changed.
+type served struct {
+	*httptest.Server
+	handler atomic.Pointer[http.HandlerFunc]
+	polls   atomic.Int64
+}
+
+func serve(t *testing.T, h http.HandlerFunc, tls bool) *served {
+	t.Helper()
+	s := &served{}
+	s.set(h)
+	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.polls.Add(1)
+		(*s.handler.Load())(w, r)
+	}))
+	s.Config.ErrorLog = nil
+	if tls {
+		s.StartTLS()
+	} else {
+		s.Start()
+	}
+	t.Cleanup(func() { s.CloseClientConnections(); s.Close() })
+	return s
+}
+
+func (s *served) set(h http.HandlerFunc) { s.handler.Store(&h) }
+
+func say(body string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, body) }
+}
+
+func typed(kind, body string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", kind)
+		_, _ = io.WriteString(w, body)
+	}
+}
+
+func status(code int) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(code) }
+}
+
+// raw answers with bytes of its own on the connection, then closes it.
+func raw(text string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err == nil {
+			_, _ = io.WriteString(conn, text)
+			_ = conn.Close()
+		}
+	}
+}
+
+func reset(w http.ResponseWriter, _ *http.Request) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err == nil {
+		_ = conn.(*net.TCPConn).SetLinger(0)
+		_ = conn.Close()
+	}
+}
+
+// drip sends a byte now and then, until the client gives up.
+func drip(w http.ResponseWriter, r *http.Request) {
+	for i := 0; r.Context().Err() == nil; i++ {
+		_, _ = io.WriteString(w, "#")
+		_ = http.NewResponseController(w).Flush()
+		select {
+		case <-r.Context().Done():
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+func silent(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+
+func stalled(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Length", "1000")
+	_, _ = io.WriteString(w, doc("a", "half"))
+	_ = http.NewResponseController(w).Flush()
+	<-r.Context().Done()
+}
+
+func bomb(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Encoding", "gzip")
+	z := gzip.NewWriter(w)
+	chunk := []byte(strings.Repeat("# 0123456789\n", 1000))
+	for range 2000 { // 26 MB from some 60 kB
+		if _, err := z.Write(chunk); err != nil {
+			return
+		}
+	}
+	_ = z.Close()
+}
+
+func halfGzip(w http.ResponseWriter, _ *http.Request) {
+	var b strings.Builder
+	z := gzip.NewWriter(&b)
+	_, _ = io.WriteString(z, docs(doc("a", "2"), doc("b", "2")))
+	_ = z.Close()
+	w.Header().Set("Content-Encoding", "gzip")
+	_, _ = io.WriteString(w, b.String()[:b.Len()-12])
+}
+
+func redirect(target string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, target, http.StatusFound) }
+}
+
+// faults are the answers that must change nothing, with their class.
+func faults() map[string]struct {
+	handler http.HandlerFunc
+	reason  string
+} {
+	half := docs(doc("a", "2"), doc("b", "2"))
+	type fault = struct {
+		handler http.HandlerFunc
+		reason  string
+	}
+	return map[string]fault{
+		"no bytes":               {say(""), ReasonEmpty},
+		"blank":                  {say(" \n\n\t\n"), ReasonEmpty},
+		"comment only":           {say("# nothing\n"), ReasonParse},
+		"null":                   {say("null"), ReasonEmpty},
+		"204":                    {status(204), ReasonEmpty},
+		"304 unasked":            {status(304), ReasonStatus},
+		"401":                    {status(401), ReasonStatus},
+		"403":                    {status(403), ReasonStatus},
+		"404":                    {status(404), ReasonStatus},
+		"410":                    {status(410), ReasonStatus},
+		"429":                    {status(429), ReasonStatus},
+		"500":                    {status(500), ReasonStatus},
+		"503":                    {status(503), ReasonStatus},
+		"206 partial":            {status(206), ReasonStatus},
+		"closed":                 {raw(""), ReasonNetwork},
+		"reset":                  {reset, ReasonNetwork},
+		"no HTTP":                {raw("SSH-2.0-OpenSSH_9.2\r\n"), ReasonNetwork},
+		"huge header":            {raw("HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 100<<10) + "\r\n\r\n"), ReasonNetwork},
+		"redirect to other host": {redirect("http://other.invalid/x"), ReasonRedirect},
+		"redirect to https":      {func(w http.ResponseWriter, r *http.Request) { redirect("https://"+r.Host+"/")(w, r) }, ReasonRedirect},
+		"redirect loop":          {redirect("/again"), ReasonRedirect},
+		"silent":                 {silent, ReasonTimeout},
+		"drip":                   {drip, ReasonTimeout},
+		"stalled":                {stalled, ReasonTimeout},
+		"too large":              {say(strings.Repeat("# 0123456789\n", 1000)), ReasonTooLarge},
+		"gzip bomb":              {bomb, ReasonTooLarge},
+		"half gzip":              {halfGzip, ReasonNetwork},
+		"unknown encoding":       {func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Content-Encoding", "br"); say("x")(w, r) }, ReasonContentType},
+		"cut by length":          {raw(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(half)+100, half)), ReasonNetwork},
+		"cut in a chunk":         {raw(fmt.Sprintf("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s", len(half)+100, half)), ReasonNetwork},
+		"without an end":         {raw("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n" + doc("a", "2")), ReasonNetwork},
+		"HTML page":              {typed("text/html", "<html>log in</html>"), ReasonContentType},
+		"HTML as text":           {typed("text/plain", "\n <!doctype html><html>log in</html>"), ReasonContentType},
+		"image":                  {typed("image/png", "x"), ReasonContentType},
+		"garbage":                {say("{{{ %%"), ReasonParse},
+		"text":                   {say("Service temporarily unavailable"), ReasonParse},
+		"other kind":             {say("kind: Deployment\nmetadata: {name: a}\n"), ReasonParse},
+		"empty list":             {say("kind: List\nitems: []\n"), ""}, // held, see guard
+	}
+}
+
+func poll(url string, change ...func(*URLConfig)) URLConfig {
+	config := URLConfig{
+		Name: "fleet", URL: url, Interval: 5 * time.Millisecond, Parse: parse, MaxBytes: 8 << 10,
+		HeaderTimeout: 100 * time.Millisecond, Timeout: 400 * time.Millisecond,
+		Guard: GuardConfig{Confirm: time.Hour},
+	}
+	for _, c := range change {
+		c(&config)
+	}
+	return config
+}
+
+func runURL(t *testing.T, config URLConfig) (*recorder, func()) {
+	t.Helper()
+	u, err := NewURL(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return start(t, u.Run)
+}
+
+var (
+	firstGood  = docs(doc("a", "1"), doc("b", "1"))
+	secondGood = docs(doc("a", "2"), doc("c", "2"), doc("b", "1"))
+	onePods    = map[string]string{"a": "1", "b": "1"}
+	twoPods    = map[string]string{"a": "2", "b": "1", "c": "2"}
+)
+
+func TestFaultyAnswersChangeNothing(t *testing.T) {
+	for name, fault := range faults() {
+		t.Run("cold without cache and during update/"+name, func(t *testing.T) {
+			t.Parallel()
+			server := serve(t, fault.handler, false)
+			r, _ := runURL(t, poll(server.URL))
+			s := untilPolledAgain(t, r, server, fault.reason)
+			if fault.reason != "" && s.Synced {
+				t.Error("a source that was never read counts as read")
+			}
+			wantImages(t, s, map[string]string{})
+			server.set(say(firstGood))
+			r.untilPods(t, onePods)
+			server.set(fault.handler)
+			wantImages(t, untilPolledAgain(t, r, server, fault.reason), onePods)
+			server.set(say(secondGood))
+			s, _ = r.untilPods(t, twoPods)
+			if s.Error != "" {
+				t.Errorf("error stays after a good answer: %q", s.Error)
+			}
+			for _, s := range r.all() {
+				if len(s.Pods) < 2 && s.Synced && fault.reason != "" {
+					t.Errorf("a pod left without an answer that omits it: %v", images(s))
+				}
+			}
+		})
+		t.Run("cold with cache/"+name, func(t *testing.T) {
+			t.Parallel()
+			store := cached(t, firstGood)
+			server := serve(t, fault.handler, false)
+			r, _ := runURL(t, poll(server.URL, func(c *URLConfig) { c.Store = store }))
+			s := untilPolledAgain(t, r, server, fault.reason)
+			wantImages(t, s, onePods)
+			if !s.Synced {
+				t.Error("a source with a last good copy counts as not read")
+			}
+		})
+	}
+}
+
+// untilPolledAgain waits until a fault was answered with, and noticed.
+func untilPolledAgain(t *testing.T, r *recorder, server *served, reason string) pod.SourceState {
+	t.Helper()
+	before := server.polls.Load()
+	s, _ := r.until(t, "error of class "+reason, func(s pod.SourceState) bool {
+		return s.ErrorReason == reason && (reason == "" || s.Error != "") && server.polls.Load() > before+2
+	})
+	return s
+}
+
+// cached returns a store that holds what a source called fleet said.
+func cached(t *testing.T, body string) *Store {
+	t.Helper()
+	store := NewStore(t.TempDir())
+	server := serve(t, say(body), false)
+	r, stop := runURL(t, poll(server.URL, func(c *URLConfig) { c.Store = store }))
+	r.until(t, "answer", func(s pod.SourceState) bool { return s.Synced })
+	stop()
+	return store
+}
+
+func TestConnectionRefusedAndUnknownHost(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused := "http://" + listener.Addr().String()
+	if err := listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for url, reason := range map[string]string{refused: ReasonNetwork, "http://nowhere.invalid/": ReasonDNS} {
+		r, stop := runURL(t, poll(url, func(c *URLConfig) {
+			c.HeaderTimeout, c.Timeout, c.Store = 5*time.Second, 5*time.Second, cached(t, firstGood)
+		}))
+		s, _ := r.until(t, "error", func(s pod.SourceState) bool { return s.Error != "" })
+		wantImages(t, s, onePods)
+		if s.ErrorReason != reason && !(reason == ReasonDNS && s.ErrorReason == ReasonTimeout) {
+			t.Errorf("%s: class %q (%s), want %q", url, s.ErrorReason, s.Error, reason)
+		}
+		if !strings.Contains(s.Error, url) || !strings.Contains(s.Error, "its 2 pods stay as they are") {
+			t.Errorf("error names neither the URL nor what happens: %q", s.Error)
+		}
+		stop()
+	}
+}
+
+func TestGoodAnswers(t *testing.T) {
+	zipped := func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Encoding", "gzip")
+		z := gzip.NewWriter(w)
+		_, _ = io.WriteString(z, firstGood)
+		_ = z.Close()
+	}
+	list := `{"kind":"List","items":[{"kind":"Pod","metadata":{"name":"a"},"spec":{"containers":[{"image":"1"}]}},` +
+		`{"kind":"Pod","metadata":{"name":"b"},"spec":{"containers":[{"image":"1"}]}}]}`
+	moved := func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/moved" {
+			http.Redirect(w, r, "/moved", http.StatusMovedPermanently)
+			return
+		}
+		say(firstGood)(w, r)
+	}
+	for name, handler := range map[string]http.HandlerFunc{
+		"plain": say(firstGood), "yaml": typed("application/yaml; charset=utf-8", firstGood),
+		"octets": typed("application/octet-stream", firstGood), "gzip": zipped,
+		"JSON without an end":        raw("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n" + list),
+		"redirect within the origin": moved,
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, _ := runURL(t, poll(serve(t, handler, false).URL))
+			r.untilPods(t, onePods)
+		})
+	}
+}
+
+func TestUnchangedAnswersAreNotSentAgain(t *testing.T) {
+	var mu sync.Mutex
+	body, full := firstGood, 0
+	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		tag := fmt.Sprintf(`"%d"`, len(body))
+		w.Header().Set("ETag", tag)
+		w.Header().Set("Last-Modified", "Wed, 21 Oct 2026 07:28:00 GMT")
+		if r.Header.Get("If-None-Match") == tag && r.Header.Get("If-Modified-Since") != "" {
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+		full++
+		_, _ = io.WriteString(w, body)
+	}, false)
+	r, _ := runURL(t, poll(server.URL))
+	first, _ := r.untilPods(t, onePods)
+	for server.polls.Load() < 10 {
+		time.Sleep(time.Millisecond)
+	}
+	s, _ := r.until(t, "newer success", func(s pod.SourceState) bool { return s.LastSuccess.After(first.LastSuccess) })
+	wantImages(t, s, onePods)
+	mu.Lock()
+	if full != 1 {
+		t.Errorf("the whole answer was sent %d times, want once", full)
+	}
+	body = secondGood
+	mu.Unlock()
+	r.untilPods(t, twoPods)
+}
+
+func TestOneBadPodKeepsItselfOnly(t *testing.T) {
+	server := serve(t, say(firstGood), false)
+	r, _ := runURL(t, poll(server.URL))
+	r.untilPods(t, onePods)
+	server.set(say(docs(doc("a", "BAD"), doc("b", "2"), doc("n", "BAD"))))
+	s, _ := r.untilPods(t, map[string]string{"a": "1", "b": "2"})
+	if !hasProblem(s, pod.ReasonInvalidImage, "pod default/a keeps running as before") ||
+		!hasProblem(s, pod.ReasonInvalidImage, "nothing runs for it") || s.Error != "" {
+		t.Errorf("problems %v, error %q", s.Problems, s.Error)
+	}
+	server.set(say(docs(doc("a", "3"), doc("b", "2"), doc("a", "4"))))
+	s, _ = r.until(t, "conflict", func(s pod.SourceState) bool { return hasProblem(s, pod.ReasonConflict, "pod default/a keeps running") })
+	wantImages(t, s, map[string]string{"a": "1", "b": "2"})
+	if got := s.Problems[0].Got; !strings.Contains(got, "#item[0]") || !strings.Contains(got, "#item[2]") {
+		t.Errorf("conflict names %q, want both positions", got)
+	}
+}
+
+func TestAlternatingAnswersAreWarnedOf(t *testing.T) {
+	server := serve(t, say(firstGood), false)
+	r, _ := runURL(t, poll(server.URL))
+	r.untilPods(t, onePods)
+	server.set(say(secondGood))
+	s, _ := r.untilPods(t, twoPods)
+	if len(s.Problems) > 0 {
+		t.Errorf("a plain update is warned of: %v", s.Problems)
+	}
+	server.set(say(docs(doc("b", "1"), doc("a", "1"), doc("c", "2"))))
+	r.untilPods(t, map[string]string{"a": "1", "b": "1", "c": "2"})
+	server.set(say(secondGood))
+	r.until(t, "warning", func(s pod.SourceState) bool { return hasProblem(s, pod.ReasonConflict, "each answer is used") })
+	r.until(t, "end of the warning", func(s pod.SourceState) bool { return len(s.Problems) == 0 })
+}
+
+func TestBadURLsAreRefused(t *testing.T) {
+	for _, url := range []string{"", "ftp://x/", "https:///x", "http://user:geheim@x/", "%zz", "/etc/x"} {
+		_, err := NewURL(URLConfig{Name: "fleet", URL: url})
+		if err == nil || !strings.Contains(err.Error(), "fleet") || strings.Contains(err.Error(), "geheim") {
+			t.Errorf("NewURL(%q) = %v, want an error that names the source and no secret", url, err)
+		}
+	}
+	if _, err := NewURL(URLConfig{Name: "fleet", URL: "https://x/", Cert: filepath.Join("a", "b")}); err == nil {
+		t.Error("a certificate without key was accepted")
+	}
+}

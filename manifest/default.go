@@ -32,12 +32,6 @@ func Default(p *corev1.Pod) {
 func forgetPlatitudes(p *corev1.Pod) {
 	s := &p.Spec
 	s.OS, s.HostUsers, s.SetHostnameAsFQDN, s.RuntimeClassName, s.HostnameOverride = nil, nil, nil, nil, nil
-	s.ServiceAccountName, s.DeprecatedServiceAccount = "", ""
-	for _, list := range containerLists(p) {
-		for i := range list.containers {
-			list.containers[i].ResizePolicy = nil
-		}
-	}
 }
 
 func setDefault[T comparable](field *T, value T) {

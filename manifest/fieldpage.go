@@ -25,6 +25,7 @@ var homes = []struct{ typeName, path string }{
 	{"SecurityContext", "spec.containers[].securityContext"},
 	{"Capabilities", "spec.containers[].securityContext.capabilities"},
 	{"SeccompProfile", "securityContext.seccompProfile, of the pod and of containers"},
+	{"AppArmorProfile", "securityContext.appArmorProfile, of the pod and of containers"},
 	{"Volume", "spec.volumes[]"},
 	{"HostPathVolumeSource", "spec.volumes[].hostPath"},
 	{"EmptyDirVolumeSource", "spec.volumes[].emptyDir"},

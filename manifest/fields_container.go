@@ -3,6 +3,7 @@ package manifest
 import "slices"
 
 const (
+	appArmor   = "on a server without AppArmor, or without that profile, the container is not started"
 	noConfig   = "there is no API server to read it from; use value, or a file by hostPath"
 	noProbes   = "probes are " + laterOn + "; without the probe the pod would count as ready at once, so leave it out on purpose"
 	noDynamics = "dynamic resources need drivers that podstead has not; mount devices by hostPath"
@@ -13,7 +14,7 @@ func containerFields() []Field {
 		supported("name", "image", "command", "args", "workingDir", "ports"),
 		refusedReference("envFrom", noConfig),
 		supported("env", "resources", "resizePolicy"),
-		supportedNote("restartPolicy", "of init containers: Always makes a sidecar"),
+		supportedNote("restartPolicy", "Always makes a sidecar of an init container"),
 		refused("restartPolicyRules", laterOn+"; use restartPolicy"),
 		supported("volumeMounts"),
 		refused("volumeDevices", "block volumes need persistent volume claims; mount the device by hostPath"),
@@ -52,8 +53,8 @@ func containerPartFields() []Field {
 		supported("limits", "requests"),
 		refused("claims", noDynamics),
 	), of("ContainerResizePolicy",
-		supported("resourceName"),
-		refused("restartPolicy", "limits change in place, without a restart", "NotRequired"),
+		refused("resourceName", "other resources don't change in place", "cpu", "memory"),
+		refused("restartPolicy", "there is no such policy", "NotRequired", "RestartContainer"),
 	), of("VolumeMount",
 		supported("name", "readOnly", "recursiveReadOnly", "mountPath", "subPath", "mountPropagation", "subPathExpr"),
 		refused("bindMountOptions", laterOn),
@@ -68,10 +69,13 @@ func containerSecurityFields() []Field {
 		supported("runAsUser", "runAsGroup", "runAsNonRoot", "readOnlyRootFilesystem",
 			"allowPrivilegeEscalation", "procMount"),
 		supportedNote("seccompProfile", "RuntimeDefault if none is set and the container is not privileged"),
-		refused("appArmorProfile", laterOn),
+		supportedNote("appArmorProfile", appArmor),
 	), of("Capabilities",
 		supported("add", "drop"),
 	), of("SeccompProfile",
 		supported("type", "localhostProfile"),
+	), of("AppArmorProfile",
+		refused("type", "there is no such type", "RuntimeDefault", "Unconfined", "Localhost"),
+		supported("localhostProfile"),
 	))
 }

@@ -92,7 +92,7 @@ func podSecurityFields() []Field {
 		refused("sysctls", laterOn),
 		supportedNote("fsGroupChangePolicy", "it has no effect on emptyDir and hostPath, as in Kubernetes"),
 		supported("seccompProfile"),
-		refused("appArmorProfile", laterOn),
+		supportedNote("appArmorProfile", appArmor),
 		ignored("seLinuxChangePolicy", "SELinux labels are not supported", ""),
 	)
 }

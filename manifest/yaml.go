@@ -12,14 +12,18 @@ import (
 // parse returns the objects of a section that could be read, and what ended
 // the reading if it was not the end. Empty documents are left out.
 func (s section) parse() ([]*node, *trouble) {
-	if looksLikeJSON(s.data) {
-		root, t := s.parseJSON()
-		if t != nil {
-			return nil, t
-		}
+	if !looksLikeJSON(s.data) {
+		return s.parseYAML()
+	}
+	root, t := s.parseJSON()
+	if t == nil {
 		return []*node{newTree(root)}, nil
 	}
-	return s.parseYAML()
+	// YAML allows what JSON does not, such as comments.
+	if roots, fails := s.parseYAML(); fails == nil {
+		return roots, nil
+	}
+	return nil, t
 }
 
 func (s section) parseYAML() (roots []*node, t *trouble) {

@@ -1,0 +1,223 @@
+package manifest
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"pgregory.net/rapid"
+	"sigs.k8s.io/yaml"
+
+	"github.com/podstead/podstead/pod"
+)
+
+// drawTree draws a pod that is valid, as the tree that its manifest says.
+func drawTree(t *rapid.T) map[string]any {
+	word := rapid.StringMatching(`[a-z]([a-z0-9]{0,6}[a-z0-9])?`)
+	text := rapid.OneOf(word, rapid.SampledFrom([]string{
+		"", "on", "no", "0777", "1e3", "12:30", "1.10", "true", "null", "~", "- a", "a: b", "# c", "'", `"`,
+		"a\nb", "two words ", " lead", "*a", "&a", "!t", "{", "[", "%x", "@", "ü😀", "\t", "---", "a # b", "0x1F",
+	}))
+	containers := []any{}
+	for i := range rapid.IntRange(1, 4).Draw(t, "containers") {
+		c := map[string]any{
+			"name": fmt.Sprintf("c%d", i), "image": "registry.example/" + word.Draw(t, "image") + ":1",
+			"args": rapid.SliceOfN(text, 0, 4).Draw(t, "args"),
+			"tty":  rapid.Bool().Draw(t, "tty"),
+		}
+		env := []any{}
+		for j, value := range rapid.SliceOfN(text, 0, 4).Draw(t, "env") {
+			env = append(env, map[string]any{"name": fmt.Sprintf("V%d", j), "value": value})
+		}
+		c["env"] = env
+		if cpu := rapid.SampledFrom([]any{nil, "500m", 0.5, 1, "1"}).Draw(t, "cpu"); cpu != nil {
+			c["resources"] = map[string]any{"limits": map[string]any{"cpu": cpu, "memory": "64Mi"}}
+		}
+		containers = append(containers, c)
+	}
+	return map[string]any{
+		"apiVersion": "v1", "kind": "Pod",
+		"metadata": map[string]any{
+			"name":        word.Draw(t, "name"),
+			"annotations": rapid.MapOfN(word, text, 0, 4).Draw(t, "annotations"),
+		},
+		"spec": map[string]any{
+			"containers":                    containers,
+			"hostNetwork":                   rapid.Bool().Draw(t, "hostNetwork"),
+			"terminationGracePeriodSeconds": rapid.IntRange(0, 3600).Draw(t, "grace"),
+		},
+	}
+}
+
+// writeFlow writes a tree in YAML's flow style with keys in a drawn order,
+// comments and odd blanks.
+func writeFlow(t *rapid.T, v any) string {
+	blank := func() string {
+		return rapid.SampledFrom([]string{"", " ", "\n ", " # words\n  ", "\t"}).Draw(t, "blank")
+	}
+	switch v := v.(type) {
+	case map[string]any:
+		keys := []string{}
+		for k := range v {
+			keys = append(keys, k)
+		}
+		slices.Sort(keys)
+		keys = rapid.Permutation(keys).Draw(t, "order")
+		parts := []string{}
+		for _, k := range keys {
+			parts = append(parts, blank()+writeFlow(t, k)+": "+writeFlow(t, v[k])+blank())
+		}
+		return "{" + strings.Join(parts, ",") + "}"
+	case []any:
+		parts := []string{}
+		for _, item := range v {
+			parts = append(parts, blank()+writeFlow(t, item)+blank())
+		}
+		return "[" + strings.Join(parts, ",") + "]"
+	}
+	data, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+func onePod(t interface{ Fatalf(string, ...any) }, data []byte) *corev1.Pod {
+	r := Parse(data, Options{})
+	if len(r.Pods) != 1 || len(r.Problems) != 0 {
+		t.Fatalf("%d pods, problems %v of\n%s", len(r.Pods), r.Problems, data)
+	}
+	return r.Pods[0].Pod
+}
+
+func TestFormattingChangesNothing(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		data, err := json.Marshal(drawTree(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var tree map[string]any
+		if err := json.Unmarshal(data, &tree); err != nil {
+			t.Fatal(err)
+		}
+		block, err := yaml.Marshal(tree)
+		if err != nil {
+			t.Fatal(err)
+		}
+		indented, err := json.MarshalIndent(tree, "", "\t")
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := onePod(t, data)
+		for name, other := range map[string]string{
+			"indented JSON":  string(indented),
+			"block YAML":     string(block),
+			"with comments":  "# top\n---\n" + string(block) + "# end\n...\n",
+			"carriage ends":  strings.ReplaceAll(string(block), "\n", "\r\n"),
+			"byte order":     "\xEF\xBB\xBF" + string(block),
+			"flow YAML":      writeFlow(t, tree),
+			"item of a list": `{"apiVersion": "v1", "kind": "List", "items": [` + string(data) + `]}`,
+		} {
+			got := onePod(t, []byte(other))
+			if !equality.Semantic.DeepEqual(want, got) {
+				t.Fatalf("%s changes the pod:\n%s", name, cmp.Diff(want, got))
+			}
+		}
+	})
+}
+
+// TestWhatIsPrintedIsReadBack: a defaulted pod is a manifest of itself.
+func TestWhatIsPrintedIsReadBack(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		data, err := json.Marshal(drawTree(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		first := onePod(t, data)
+		again := first.DeepCopy()
+		Default(again)
+		if !equality.Semantic.DeepEqual(first, again) {
+			t.Fatalf("defaults of defaults differ:\n%s", cmp.Diff(first, again))
+		}
+		printed, err := yaml.Marshal(first)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := Parse(printed, Options{})
+		if len(r.Pods) != 1 || !equality.Semantic.DeepEqual(first, r.Pods[0].Pod) {
+			t.Fatalf("problems %v of\n%s", r.Problems, printed)
+		}
+	})
+}
+
+// TestTruncationIsNoPanicAndNoOtherPod cuts a manifest at every byte: what is
+// read of it has the name of the whole, or nothing is read.
+func TestTruncationIsNoPanicAndNoOtherPod(t *testing.T) {
+	data, err := os.ReadFile("testdata/good/init-containers.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"sidecar.yaml", "env-field-ref.yaml", "shared-volume.yaml", "simple-pod.yaml", "host-path.yaml"} {
+		more, err := os.ReadFile("testdata/good/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data = append(append(data, "---\n"...), more...)
+	}
+	if len(data) < 3000 {
+		t.Fatalf("the manifest has %d bytes", len(data))
+	}
+	whole := Parse(data, Options{})
+	for cut := range len(data) {
+		r := Parse(data[:cut], Options{})
+		if cut < 10 && len(r.Failed) == 0 {
+			t.Errorf("%d bytes are no failure", cut)
+		}
+		for i, d := range r.Pods {
+			if d.Key != whole.Pods[i].Key {
+				t.Errorf("cut at %d: got %s", cut, d.Key)
+			}
+		}
+	}
+}
+
+// TestMutationsNeverGoUnnoticed changes one thing of a good manifest so that
+// it says something that is not allowed.
+func TestMutationsNeverGoUnnoticed(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		tree := drawTree(t)
+		spec := tree["spec"].(map[string]any)
+		container := spec["containers"].([]any)[0].(map[string]any)
+		object := rapid.SampledFrom([]map[string]any{tree, spec, container, tree["metadata"].(map[string]any)}).Draw(t, "object")
+		keys := []string{}
+		for key := range object {
+			keys = append(keys, key)
+		}
+		slices.Sort(keys)
+		key := rapid.SampledFrom(keys).Draw(t, "key")
+		switch value := object[key]; rapid.IntRange(0, 1).Draw(t, "mutation") {
+		case 0: // an unknown name
+			delete(object, key)
+			object[key+"x"] = value
+		case 1: // another shape
+			object[key] = []any{map[string]any{"x": []any{1}}}
+		}
+		data, err := json.Marshal(tree)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := Parse(data, Options{})
+		if len(r.Pods) != 0 || len(r.Failed) != 1 {
+			t.Fatalf("%s: accepted as %d pods:\n%s", key, len(r.Pods), data)
+		}
+		if !slices.ContainsFunc(r.Problems, func(p pod.Problem) bool { return strings.Contains(p.Field, key) }) {
+			t.Fatalf("no problem names %s: %v", key, r.Problems)
+		}
+	})
+}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/containerd/errdefs"
 	"github.com/containerd/errdefs/pkg/errgrpc"
+	"google.golang.org/grpc/status"
 
 	"github.com/podstead/podstead/pod"
 )
@@ -13,24 +14,25 @@ import (
 // failed wraps an error of containerd with what was tried and on what. A
 // containerd that can't be reached makes it wrap pod.ErrUnavailable.
 func failed(verb, object string, err error) error {
-	err = errgrpc.ToNative(err)
+	err = native(err)
 	if errdefs.IsUnavailable(err) {
 		return fmt.Errorf("%s %q: containerd: %w: %w", verb, object, pod.ErrUnavailable, err)
 	}
 	return fmt.Errorf("%s %q: %w", verb, object, err)
 }
 
-func isNotFound(err error) bool {
-	return errdefs.IsNotFound(errgrpc.ToNative(err))
+// native turns what came over the wire into the classes of errdefs. Some
+// calls have done so themselves, and would lose the class if it was done again.
+func native(err error) error {
+	if _, ok := status.FromError(err); ok {
+		return errgrpc.ToNative(err)
+	}
+	return err
 }
 
-func isAlreadyExists(err error) bool {
-	return errdefs.IsAlreadyExists(errgrpc.ToNative(err))
-}
-
-func isNotImplemented(err error) bool {
-	return errdefs.IsNotImplemented(errgrpc.ToNative(err))
-}
+func isNotFound(err error) bool       { return errdefs.IsNotFound(native(err)) }
+func isAlreadyExists(err error) bool  { return errdefs.IsAlreadyExists(native(err)) }
+func isNotImplemented(err error) bool { return errdefs.IsNotImplemented(native(err)) }
 
 // startFailures are the words by which OCI runtimes say that the process
 // itself can't be started, as opposed to everything around it. The first group
@@ -52,7 +54,7 @@ func startFailure(err error) (message string, ok bool) {
 	if err == nil {
 		return "", false
 	}
-	text := errgrpc.ToNative(err).Error()
+	text := native(err).Error()
 	for _, words := range startFailures {
 		if strings.Contains(text, words) {
 			return runtimeMessage(text), true

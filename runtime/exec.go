@@ -161,7 +161,8 @@ func drain(ctx context.Context, streams cio.IO) {
 func endExec(ctx context.Context, id string, p containerd.Process, ended <-chan containerd.ExitStatus) error {
 	ctx, cancel := afterwards(ctx)
 	defer cancel()
-	if p.Pid() != 0 && p.Kill(ctx, unix.SIGKILL) == nil {
+	// A start that failed may have come so far that there is a process.
+	if p.Kill(ctx, unix.SIGKILL) == nil {
 		select {
 		case <-ended:
 		case <-ctx.Done():
@@ -185,13 +186,21 @@ func (r *Runtime) execIO(q ExecRequest, in *stdin) cio.Creator {
 		from = in
 	}
 	opts := []cio.Opt{
-		cio.WithStreams(from, q.Stdout, q.Stderr),
+		cio.WithStreams(from, orDiscard(q.Stdout), orDiscard(q.Stderr)),
 		cio.WithFIFODir(filepath.Join(r.cfg.RunDir, "exec")),
 	}
 	if q.TTY {
 		opts = append(opts, cio.WithTerminal)
 	}
 	return cio.NewCreator(opts...)
+}
+
+// orDiscard gives unwanted output a place to go: without one the shim fails.
+func orDiscard(w io.Writer) io.Writer {
+	if w == nil {
+		return io.Discard
+	}
+	return w
 }
 
 func execID() string {

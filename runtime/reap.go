@@ -86,7 +86,7 @@ func (r *Runtime) settle(ctx context.Context, s *sight) error {
 
 // ended says how the process of an exited container ended.
 func (r *Runtime) ended(s *sight, group cgroup) *ending {
-	now := r.cfg.Now()
+	now := r.now()
 	e := &ending{Boot: r.cfg.BootID}
 	if s.task == nil {
 		e.Exit = pod.Exit{

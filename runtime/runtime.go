@@ -200,3 +200,10 @@ func (r *Runtime) Version(ctx context.Context) (string, error) {
 func (r *Runtime) scope(ctx context.Context) context.Context {
 	return namespaces.WithNamespace(ctx, r.cfg.Namespace)
 }
+
+// now is a stamp that reads the same after it was stored.
+func (r *Runtime) now() pod.Stamp {
+	at := r.cfg.Now()
+	at.Wall = at.Wall.Round(0).UTC()
+	return at
+}

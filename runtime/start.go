@@ -147,7 +147,7 @@ func (r *Runtime) noteStarted(ctx context.Context, s sight) (pod.Container, erro
 }
 
 func (r *Runtime) withStarted(ctx context.Context, s sight) (sight, error) {
-	at := stamp{Stamp: r.cfg.Now(), Boot: r.cfg.BootID}
+	at := stamp{Stamp: r.now(), Boot: r.cfg.BootID}
 	if _, err := r.write(ctx, s.container.ID, partStarted, at); err != nil {
 		return s, failed("record the start of container", s.container.ID, err)
 	}
@@ -158,7 +158,7 @@ func (r *Runtime) withStarted(ctx context.Context, s sight) (sight, error) {
 // deadOnArrival records that the process can't be started and takes away what
 // was made for it.
 func (r *Runtime) deadOnArrival(ctx context.Context, s sight, message string) (pod.Container, error) {
-	now := r.cfg.Now()
+	now := r.now()
 	if len(message) > maxMessage {
 		message = message[:maxMessage]
 	}
@@ -233,7 +233,7 @@ func (r *Runtime) newRecord(q *pod.StartRequest, stopSignal string) record {
 		Instance: q.Instance, UID: q.UID, Name: q.Name, Role: q.Role,
 		Attempt: q.Attempt, Failures: q.Failures, Sandbox: q.Sandbox.ID,
 		Image: q.Image, CgroupPath: q.CgroupPath, StopSignal: stopSignal,
-		Created: stamp{Stamp: r.cfg.Now(), Boot: r.cfg.BootID},
+		Created: stamp{Stamp: r.now(), Boot: r.cfg.BootID},
 	}
 	if q.Role == pod.RolePause {
 		return rec

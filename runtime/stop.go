@@ -6,8 +6,6 @@ import (
 
 	"github.com/containerd/containerd/api/services/tasks/v1"
 	"github.com/containerd/containerd/v2/core/containers"
-	"github.com/containerd/errdefs"
-	"github.com/containerd/errdefs/pkg/errgrpc"
 	"github.com/containerd/typeurl/v2"
 	"github.com/moby/sys/signal"
 	"golang.org/x/sys/unix"
@@ -63,7 +61,7 @@ func (r *Runtime) write(ctx context.Context, id, part string, v any) (containers
 // that has ended is no error.
 func (r *Runtime) signal(ctx context.Context, id string, sig unix.Signal, all bool) error {
 	_, err := r.client.TaskService().Kill(ctx, &tasks.KillRequest{ContainerID: id, Signal: uint32(sig), All: all})
-	if err = errgrpc.ToNative(err); err == nil || errdefs.IsNotFound(err) {
+	if err == nil || isNotFound(err) {
 		return nil
 	}
 	return failed(fmt.Sprintf("send %s to container", unix.SignalName(sig)), id, err)

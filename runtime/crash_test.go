@@ -1,0 +1,200 @@
+package runtime
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/containerd/containerd/api/services/tasks/v1"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"github.com/podstead/podstead/pod"
+)
+
+// halfStart makes the first steps of a start and stops there, as a podstead
+// would that is killed.
+func (h *host) halfStart(q pod.StartRequest, steps int) {
+	h.t.Helper()
+	ctx := h.scope(h.t.Context())
+	l, err := h.plan(ctx, &q)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	create := &tasks.CreateTaskRequest{ContainerID: q.ID, Stdout: h.loggerURI(&l.record), Stderr: h.loggerURI(&l.record)}
+	for _, step := range []func() error{
+		func() error { _, err := h.client.ContainerService().Create(ctx, l.container); return err },
+		func() error { return h.keepExitCode(ctx, q.ID) },
+		func() error { m, err := h.snapshot(ctx, l); create.Rootfs = mountsOf(m); return err },
+		func() error { return h.prepareFiles(q.ID, &l.record) },
+		func() error { _, err := h.client.TaskService().Create(ctx, create); return err },
+		func() error {
+			_, err := h.client.TaskService().Start(ctx, &tasks.StartRequest{ContainerID: q.ID})
+			return err
+		},
+	}[:steps] {
+		if err := step(); err != nil {
+			h.t.Fatal(err)
+		}
+	}
+}
+
+func TestStartIsFinishedWhereverItWasCutOff(t *testing.T) {
+	h, img := newHostWithImage(t)
+	for steps := 1; steps <= 6; steps++ {
+		q := h.request(img, fmt.Sprintf("web-%d", steps), "wait")
+		h.halfStart(q, steps)
+		want := pod.StateCreated
+		if steps == 6 {
+			want = pod.StateRunning
+		}
+		if s := h.state(q.ID); s != want {
+			t.Errorf("after %d steps it is %s, want %s", steps, s, want)
+		}
+		q.Sandbox.ID = "sandbox-2"
+		c := h.start(q)
+		if c.Started.IsZero() || c.LogPath == "" {
+			t.Errorf("after %d steps: started %v, log %q", steps, c.Started, c.LogPath)
+		}
+		if again, _, _ := h.Observe(t.Context(), q.ID); again.Started.IsZero() {
+			t.Errorf("after %d steps the start was not recorded", steps)
+		}
+		if steps < 5 && c.Sandbox != "sandbox-2" {
+			t.Errorf("after %d steps it is in the sandbox %s of the first try", steps, c.Sandbox)
+		}
+	}
+}
+
+func TestHalfMadeContainersCanBeRemoved(t *testing.T) {
+	h, img := newHostWithImage(t)
+	for steps := 1; steps <= 5; steps++ {
+		q := h.request(img, fmt.Sprintf("web-%d", steps), "wait")
+		h.halfStart(q, steps)
+		if err := h.Remove(t.Context(), q.ID); err != nil {
+			t.Fatalf("after %d steps: %v", steps, err)
+		}
+		h.checkGone(q.ID, h.linkPath(q.ID, &record{Instance: q.Instance, Name: q.Name}))
+	}
+}
+
+func TestReapIsFinishedWhereverItWasCutOff(t *testing.T) {
+	h, img := newHostWithImage(t)
+	for _, taskGone := range []bool{false, true} {
+		q := h.request(img, fmt.Sprintf("web-%v", taskGone), "message", "bye", "exit", "9")
+		h.start(q)
+		h.await("it has exited", func() bool { return h.state(q.ID) == pod.StateExited })
+		ctx := h.scope(t.Context())
+		s, _, err := h.look(ctx, q.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := h.write(ctx, q.ID, partExit, h.ended(&s, cgroup{})); err != nil {
+			t.Fatal(err)
+		}
+		if taskGone {
+			if err := h.deleteTask(ctx, q.ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if dead := h.reap(q.ID); dead.Exit.Code != 9 || dead.Exit.Message != "bye" || len(dead.Exit.LogTail) != 2 {
+			t.Errorf("task gone %v: exit is %+v", taskGone, *dead.Exit)
+		}
+	}
+}
+
+func TestLostExitCodeIsNotGuessed(t *testing.T) {
+	h, img := newHostWithImage(t)
+	q := h.request(img, "web", "wait")
+	h.start(q)
+	for _, pid := range h.shims() {
+		if err := unix.Kill(pid, unix.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+	}
+	dead := h.reap(q.ID)
+	if dead.Exit.Reason != pod.ExitUnknown || dead.Exit.Code != 137 {
+		t.Errorf("exit is %+v", *dead.Exit)
+	}
+}
+
+func TestContainersOutliveContainerd(t *testing.T) {
+	h, img := newHostWithImage(t)
+	stay, leave := h.request(img, "stay", "wait"), h.request(img, "leave", "until", "/go", "exit", "5")
+	p := h.request(img, "grouped", "wait").Pod
+	p.Spec.Containers = append(p.Spec.Containers, *p.Spec.Containers[0].DeepCopy())
+	p.Spec.Containers[1].Name, p.Spec.Containers[1].Args = "side", []string{"until", "/go", "exit", "6"}
+	app, side := h.requestOf(img, p, "app", 0), h.requestOf(img, p, "side", 0)
+	before := map[string]pod.Container{}
+	for _, q := range []pod.StartRequest{stay, leave, app, side} {
+		before[q.ID] = h.start(q)
+	}
+	h.endWhileDown(before[leave.ID], before[side.ID])
+
+	for _, id := range []string{stay.ID, app.ID} {
+		c, _, err := h.Observe(t.Context(), id)
+		if err != nil || c.State != pod.StateRunning || c.PID != before[id].PID {
+			t.Errorf("%s was %d and is %s, %d, %v", c.Name, before[id].PID, c.State, c.PID, err)
+		}
+	}
+	for id, code := range map[string]int{leave.ID: 5, side.ID: 6} {
+		if dead := h.reap(id); dead.Exit.Code != code || dead.Exit.Reason != pod.ExitError {
+			t.Errorf("exit is %+v, want code %d", *dead.Exit, code)
+		}
+	}
+}
+
+// endWhileDown kills containerd, ends containers before the next one can see
+// it, and waits for that one.
+func (h *host) endWhileDown(list ...pod.Container) {
+	h.t.Helper()
+	// The supervisor's next containerd waits for the lock on its database.
+	pid := h.server.Status().PID
+	if err := unix.Kill(pid, unix.SIGSTOP); err != nil {
+		h.t.Fatal(err)
+	}
+	for _, c := range list {
+		if err := os.WriteFile(fmt.Sprintf("/proc/%d/root/go", c.PID), nil, 0o644); err != nil {
+			h.t.Fatal(err)
+		}
+	}
+	for _, c := range list {
+		h.await("it ended while containerd was stopped", func() bool {
+			b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", c.PID))
+			return err != nil || strings.Contains(string(b), ") Z")
+		})
+	}
+	h.kill9()
+}
+
+func TestContainerdDownIsUnavailable(t *testing.T) {
+	r, err := New(Config{Address: t.TempDir() + "/none.sock", NodeID: "n", BootID: "b", Now: now, RunDir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &host{t: t, dir: t.TempDir(), cgroup: "/none"}
+	h.run(r.Run)
+	ctx := t.Context()
+	q := h.request(pod.Image{Ref: "a", Digest: "sha256:" + strings.Repeat("0", 64)}, "web")
+	for name, f := range map[string]func() error{
+		"list":    func() error { _, err := r.List(ctx); return err },
+		"observe": func() error { _, _, err := r.Observe(ctx, "x"); return err },
+		"start":   func() error { _, err := r.Start(ctx, q); return err },
+		"stop":    func() error { return r.Stop(ctx, "x", pod.Stopping{}) },
+		"kill":    func() error { return r.Kill(ctx, "x") },
+		"reap":    func() error { _, err := r.Reap(ctx, "x"); return err },
+		"remove":  func() error { return r.Remove(ctx, "x") },
+		"resize":  func() error { return r.Resize(ctx, "x", &specs.LinuxResources{}) },
+		"record":  func() error { return r.Record(ctx, "x", q.Pod, q.Origin) },
+		"lookup":  func() error { _, _, err := r.Lookup(ctx, "nginx"); return err },
+		"pull":    func() error { _, err := r.Pull(ctx, "nginx", nil); return err },
+		"import":  func() error { _, err := r.Import(ctx, built.archive); return err },
+		"exec":    func() error { _, err := r.Exec(ctx, "x", ExecRequest{}); return err },
+		"version": func() error { _, err := r.Version(ctx); return err },
+	} {
+		if err := f(); !errors.Is(err, pod.ErrUnavailable) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -132,6 +132,16 @@ func Pinned(kind Kind, path string) (bool, error) {
 	return got == int(kind), nil
 }
 
+// Inode returns the number of the namespace that is pinned at path: it is the
+// namespace's own as long as the namespace lives.
+func Inode(path string) (uint64, error) {
+	var st unix.Stat_t
+	if err := unix.Stat(path, &st); err != nil {
+		return 0, fmt.Errorf("look at pinned namespace %s: %w", path, err)
+	}
+	return st.Ino, nil
+}
+
 // Unpin unmounts whatever is pinned at path, however often, and deletes the
 // file. Nothing there is no error. The namespace lives on as long as
 // processes are in it.

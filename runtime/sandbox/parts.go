@@ -69,12 +69,12 @@ func mountTmpfs(name, dir, options string, flags uintptr) error {
 }
 
 // whole tells whether everything that a sandbox consists of is there.
-func whole(b pod.Sandbox) (bool, error) {
-	pins := namespaces(b)
-	if b.NetNS != "" {
-		pins[nspin.Net] = b.NetNS
+func whole(r record) (bool, error) {
+	b := r.sandbox()
+	if ok, err := sameNetwork(r); err != nil || !ok {
+		return false, err
 	}
-	for kind, path := range pins {
+	for kind, path := range namespaces(b) {
 		if ok, err := nspin.Pinned(kind, path); err != nil || !ok {
 			return false, err
 		}
@@ -88,6 +88,19 @@ func whole(b pod.Sandbox) (bool, error) {
 		}
 	}
 	return true, nil
+}
+
+// sameNetwork tells whether the network namespace is the one that the
+// sandbox was made with.
+func sameNetwork(r record) (bool, error) {
+	if r.NetNS == "" {
+		return true, nil
+	}
+	if ok, err := nspin.Pinned(nspin.Net, r.NetNS); err != nil || !ok {
+		return false, err
+	}
+	inode, err := nspin.Inode(r.NetNS)
+	return inode == r.NetInode, err
 }
 
 // mounted tells whether a tmpfs of its own is mounted at dir.

@@ -27,12 +27,15 @@ type record struct {
 	Instance  int       `json:"instance"`
 	BootID    string    `json:"bootID"`
 	NetNS     string    `json:"netNS,omitempty"`
-	IPCNS     string    `json:"ipcNS,omitempty"`
-	UTSNS     string    `json:"utsNS,omitempty"`
-	ShmDir    string    `json:"shmDir,omitempty"`
-	FilesDir  string    `json:"filesDir"`
-	Hostname  string    `json:"hostname"`
-	IPs       []string  `json:"ips,omitempty"`
+	// NetInode tells the pod's network namespace from a later one at the same
+	// path.
+	NetInode uint64   `json:"netInode,omitempty"`
+	IPCNS    string   `json:"ipcNS,omitempty"`
+	UTSNS    string   `json:"utsNS,omitempty"`
+	ShmDir   string   `json:"shmDir,omitempty"`
+	FilesDir string   `json:"filesDir"`
+	Hostname string   `json:"hostname"`
+	IPs      []string `json:"ips,omitempty"`
 }
 
 func recordOf(b pod.Sandbox, bootID string) record {

@@ -19,6 +19,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/podstead/podstead/internal/mounts"
+	"github.com/podstead/podstead/internal/nspin"
 	"github.com/podstead/podstead/pod"
 )
 
@@ -91,11 +92,8 @@ func plan(i pod.Instance, uid types.UID, p *corev1.Pod, net pod.Attachment) pod.
 	return s
 }
 
-func (s *Sandboxes) make(ctx context.Context, dir string, b pod.Sandbox) (pod.Sandbox, error) {
-	if err := ctx.Err(); err != nil {
-		return b, err
-	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+func (s *Sandboxes) make(ctx context.Context, dir string, b pod.Sandbox) (_ pod.Sandbox, err error) {
+	if err := errors.Join(ctx.Err(), os.MkdirAll(dir, 0o700)); err != nil {
 		return b, err
 	}
 	if b.Hostname == "" {
@@ -117,7 +115,13 @@ func (s *Sandboxes) make(ctx context.Context, dir string, b pod.Sandbox) (pod.Sa
 		return b, fmt.Errorf("make an id: %w", err)
 	}
 	b.ID, b.Ready = hex.EncodeToString(id), true
-	return b, writeRecord(dir, recordOf(b, s.bootID))
+	r := recordOf(b, s.bootID)
+	if b.NetNS != "" {
+		if r.NetInode, err = nspin.Inode(b.NetNS); err != nil {
+			return b, err
+		}
+	}
+	return b, writeRecord(dir, r)
 }
 
 // below makes the relative paths of a plan absolute.
@@ -173,7 +177,7 @@ func (s *Sandboxes) look(uid types.UID) (pod.Sandbox, error) {
 	if r.BootID != s.bootID {
 		return b, nil
 	}
-	if b.Ready, err = whole(b); err != nil {
+	if b.Ready, err = whole(r); err != nil {
 		return pod.Sandbox{}, fmt.Errorf("sandbox of pod %s: %w", uid, err)
 	}
 	return b, nil

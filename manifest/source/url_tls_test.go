@@ -102,10 +102,13 @@ func serveTLS(t *testing.T, h http.HandlerFunc, cert *atomic.Pointer[tls.Certifi
 	server := httptest.NewUnstartedServer(h)
 	server.Config.SetKeepAlivesEnabled(false)
 	server.Config.ErrorLog = discardLog()
-	server.TLS = &tls.Config{GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return cert.Load(), nil }}
-	if clients != nil {
-		server.TLS.ClientAuth, server.TLS.ClientCAs = tls.RequireAndVerifyClientCert, clients
-	}
+	server.TLS = &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		config := &tls.Config{Certificates: []tls.Certificate{*cert.Load()}}
+		if clients != nil {
+			config.ClientAuth, config.ClientCAs = tls.RequireAndVerifyClientCert, clients
+		}
+		return config, nil
+	}}
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	return server

@@ -271,3 +271,27 @@ func TestPruneKeepsTheNewestRuns(t *testing.T) {
 		t.Errorf("left over: %q", paths)
 	}
 }
+
+func TestTailSeesPiecesThatBeginAtTheEndOfABlock(t *testing.T) {
+	// Blocks are counted from the end of the file: the head of the first piece
+	// of the long line is moved over the border of one, byte by byte.
+	const block, head = 64 << 10, 50
+	long := strings.Repeat("x", logfile.MaxPiece+10)
+	longSize := len(long) + 2*logfile.Overhead
+	for shift := -head; shift <= head; shift++ {
+		dir := t.TempDir()
+		r := newRun(t, dir, 0, 0, 0)
+		r.print("first")
+		r.print("%s", long)
+		rest := block + shift - longSize
+		for range 3 {
+			r.print("%s", strings.Repeat("y", 12_000))
+			rest -= 12_000 + logfile.Overhead
+		}
+		r.print("%s", strings.Repeat("z", rest-logfile.Overhead))
+		five := int64(5)
+		if got := read(t, logs.Options{Dir: dir, Tail: &five}); !strings.HasPrefix(got, long+"\n") {
+			t.Fatalf("shift %d: the tail begins with %d bytes of %.10q", shift, strings.IndexByte(got, '\n'), got)
+		}
+	}
+}

@@ -39,6 +39,10 @@ type Config struct {
 	// Default brings a recorded pod up to the defaults of this version, so
 	// that an upgrade compares like with like.
 	Default func(*corev1.Pod)
+	// Sources names the configured sources. Until one of them has published,
+	// nothing that came from it is stopped; what came from a source that is
+	// not among them is.
+	Sources []string
 	// Starts and Pulls limit how many pods are worked on, and how many images
 	// fetched, at the same time; 4 and 3 when 0.
 	Starts, Pulls int

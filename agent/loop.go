@@ -49,7 +49,7 @@ type loop struct {
 }
 
 func newLoop(ctx context.Context, a *Agent, workers *sync.WaitGroup) *loop {
-	return &loop{
+	l := &loop{
 		Agent: a, ctx: ctx, workers: workers,
 		sources: map[string]pod.SourceState{},
 		wants:   map[pod.Key]plan.Want{},
@@ -61,6 +61,10 @@ func newLoop(ctx context.Context, a *Agent, workers *sync.WaitGroup) *loop {
 		runtime: a.cfg.Runtime,
 		history: map[string]int{},
 	}
+	for i, name := range a.cfg.Sources {
+		l.sources[name] = pod.SourceState{Name: name, Priority: i}
+	}
+	return l
 }
 
 // drainInbox applies the facts that wait, so that one decision serves many,

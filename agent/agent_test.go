@@ -1,0 +1,323 @@
+package agent_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/zap/zaptest"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/podstead/podstead/agent"
+	"github.com/podstead/podstead/agent/plan"
+	"github.com/podstead/podstead/manifest"
+	"github.com/podstead/podstead/pod"
+)
+
+// inBubble runs an agent on a fake below a clock that only moves when
+// everything waits.
+func inBubble(t *testing.T, f *fake, story func(*testing.T, *agent.Agent)) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		a := newAgent(t, f)
+		done := make(chan error, 1)
+		go func() { done <- a.Run(ctx) }()
+		synctest.Wait()
+		story(t, a)
+		cancel()
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			t.Errorf("Run returned %v", err)
+		}
+	})
+}
+
+func newAgent(t *testing.T, f *fake) *agent.Agent {
+	return agent.New(agent.Config{
+		Settings:   plan.DefaultSettings(),
+		Node:       pod.Node{ID: "node", Name: "edge", Allocatable: corev1.ResourceList{"memory": resource.MustParse("1Gi")}},
+		Containers: f, Images: f, Sandboxes: fakeSandboxes{f}, Network: fakeNetwork{f}, Volumes: fakeVolumes{f},
+		Cgroups: fakeCgroups{f}, Logs: fakeLogs{f}, History: fakeHistory{f},
+		Now: now, Default: manifest.Default, Sources: []string{"local"}, Log: zaptest.NewLogger(t),
+	})
+}
+
+// desired is a pod of one container, changed by the functions.
+func desired(name string, change ...func(*corev1.Pod)) pod.Desired {
+	p := &corev1.Pod{}
+	p.Namespace, p.Name = "default", name
+	p.Spec.Containers = []corev1.Container{{Name: "app", Image: "app:1"}}
+	for _, c := range change {
+		c(p)
+	}
+	manifest.Default(p)
+	return pod.Desired{
+		Key: pod.Key{Namespace: p.Namespace, Name: p.Name}, Pod: p,
+		Origin: pod.Origin{Source: "local", File: "/m/" + name + ".yaml", Line: 1, Column: 1},
+	}
+}
+
+func source(pods ...pod.Desired) pod.SourceState {
+	return pod.SourceState{Name: "local", Kind: "directory", Location: "/m", Synced: true, Pods: pods}
+}
+
+func settle(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+func expect(t *testing.T, f *fake, want string) {
+	t.Helper()
+	if got := f.running(); got != want {
+		t.Errorf("running is %q, want %q", got, want)
+	}
+}
+
+func TestManifestBecomesContainerAndGoes(t *testing.T) {
+	f := newFake()
+	inBubble(t, f, func(t *testing.T, a *agent.Agent) {
+		a.Publish(source(desired("web")))
+		settle(time.Second)
+		expect(t, f, "web/app#1.0")
+		v, ok := a.Latest().Find(pod.Key{Namespace: "default", Name: "web"})
+		if !ok || v.Pod.Status.Phase != corev1.PodRunning || !v.Pod.Status.ContainerStatuses[0].Ready {
+			t.Errorf("shown as %+v", v.Pod)
+		}
+		a.Publish(source())
+		settle(time.Second)
+		expect(t, f, "")
+		if len(f.containers)+len(f.sandboxes)+len(a.Latest().Pods) > 0 {
+			t.Errorf("left: %v %v %v", f.containers, f.sandboxes, a.Latest().Pods)
+		}
+		a.Publish(source(desired("web")))
+		settle(time.Second)
+		expect(t, f, "web/app#2.0")
+	})
+}
+
+func TestRestartBacksOff(t *testing.T) {
+	f := newFake()
+	inBubble(t, f, func(t *testing.T, a *agent.Agent) {
+		a.Publish(source(desired("web")))
+		settle(time.Second)
+		for _, step := range []struct {
+			wait time.Duration
+			want string
+		}{{0, "web/app#1.1"}, {10 * time.Second, "web/app#1.2"}, {20 * time.Second, "web/app#1.3"}} {
+			f.kill("app", 1)
+			if step.wait > 0 {
+				settle(step.wait - time.Second)
+				expect(t, f, "")
+			}
+			settle(2 * time.Second)
+			expect(t, f, step.want)
+		}
+	})
+}
+
+func TestRuntimeDownDecidesNothing(t *testing.T) {
+	f := newFake()
+	inBubble(t, f, func(t *testing.T, a *agent.Agent) {
+		a.Publish(source(desired("web")))
+		settle(time.Second)
+		f.set(func(f *fake) { f.down = true })
+		f.kill("app", 3)
+		settle(time.Second)
+		a.Publish(source())
+		settle(time.Minute)
+		if up := a.Latest().Runtime.Up; up || f.count("stop") > 0 {
+			t.Errorf("up %v, calls %v", up, f.calls)
+		}
+		a.Publish(source(desired("web")))
+		f.set(func(f *fake) { f.down = false })
+		settle(3 * time.Second)
+		expect(t, f, "web/app#1.1")
+		if !a.Latest().Runtime.Up {
+			t.Error("the runtime is still shown as down")
+		}
+	})
+}
+
+func TestAgentTakesOverWhatRuns(t *testing.T) {
+	f := newFake()
+	inBubble(t, f, func(t *testing.T, a *agent.Agent) {
+		a.Publish(source(desired("web"), desired("db")))
+		settle(time.Second)
+	})
+	f.set(func(f *fake) { f.calls, f.changed = nil, nil })
+	f.kill("app", 5)
+	inBubble(t, f, func(t *testing.T, a *agent.Agent) {
+		settle(time.Minute)
+		if n := f.count("stop") + f.count("remove"); n > 0 {
+			t.Errorf("stopped before any source was read: %v", f.calls)
+		}
+		a.Publish(source(desired("web"), desired("db", func(p *corev1.Pod) { p.Spec.Containers[0].Image = "app:2" })))
+		settle(time.Minute)
+		expect(t, f, "db/app#1.1 web/app#1.1")
+		v, _ := a.Latest().Find(pod.Key{Namespace: "default", Name: "web"})
+		if last := v.Pod.Status.ContainerStatuses[0].LastTerminationState.Terminated; last == nil || last.ExitCode != 5 {
+			t.Errorf("the exit while podstead was away is shown as %v", last)
+		}
+	})
+}
+
+func TestPodsShareOnePull(t *testing.T) {
+	f := newFake()
+	f.delay = 100 * time.Millisecond
+	inBubble(t, f, func(t *testing.T, a *agent.Agent) {
+		var pods []pod.Desired
+		for i := range 20 {
+			pods = append(pods, desired(fmt.Sprintf("p%02d", i)))
+		}
+		a.Publish(source(pods...))
+		settle(time.Minute)
+		if f.pulls["app:1"] != 1 {
+			t.Errorf("pulled %d times", f.pulls["app:1"])
+		}
+		if n := len(strings.Fields(f.running())); n != 20 {
+			t.Errorf("%d run", n)
+		}
+		if f.most > 5 {
+			t.Errorf("%d operations at the same time", f.most)
+		}
+	})
+}
+
+func TestMissingImageKeepsTheOldVersion(t *testing.T) {
+	f := newFake()
+	inBubble(t, f, func(t *testing.T, a *agent.Agent) {
+		a.Publish(source(desired("web")))
+		settle(time.Second)
+		a.Publish(source(desired("web", func(p *corev1.Pod) { p.Spec.Containers[0].Image = "app:3"; p.Spec.HostNetwork = true })))
+		settle(time.Minute)
+		expect(t, f, "web/app#1.0")
+		f.set(func(f *fake) { f.images["app:3"] = true })
+		a.ImagesChanged()
+		settle(time.Second)
+		expect(t, f, "web/app#2.0")
+	})
+}
+
+func TestLimitsChangeInPlace(t *testing.T) {
+	f := newFake()
+	limit := func(memory string) func(*corev1.Pod) {
+		return func(p *corev1.Pod) {
+			p.Spec.Containers[0].Resources.Limits = corev1.ResourceList{"memory": resource.MustParse(memory)}
+		}
+	}
+	inBubble(t, f, func(t *testing.T, a *agent.Agent) {
+		a.Publish(source(desired("web", limit("64Mi"))))
+		settle(time.Second)
+		a.Publish(source(desired("web", limit("128Mi"))))
+		settle(time.Second)
+		expect(t, f, "web/app#1.0")
+		if f.count("resize") != 1 || f.count("grow") != 1 || f.count("shrink") != 1 {
+			t.Errorf("calls %v", f.calls)
+		}
+		f.set(func(f *fake) { f.usage = 100 << 20 })
+		a.Publish(source(desired("web", limit("32Mi"))))
+		settle(time.Second)
+		v, _ := a.Latest().Find(pod.Key{Namespace: "default", Name: "web"})
+		if f.count("resize") != 1 || !strings.Contains(strings.Join(v.Notes, ""), "below the 104857600 bytes in use") {
+			t.Errorf("notes %q, calls %v", v.Notes, f.calls)
+		}
+		f.set(func(f *fake) { f.usage = 1 << 20 })
+		settle(time.Minute)
+		if f.count("resize") != 2 {
+			t.Error("the held limit was not applied when there was room")
+		}
+		expect(t, f, "web/app#1.0")
+	})
+}
+
+func TestConflictNeverFlaps(t *testing.T) {
+	f := newFake()
+	inBubble(t, f, func(t *testing.T, a *agent.Agent) {
+		a.Publish(source(desired("web")))
+		settle(time.Second)
+		other := desired("web", func(p *corev1.Pod) { p.Spec.Containers[0].Image = "app:2" })
+		other.Origin.File = "/m/aaa.yaml"
+		a.Publish(source(other, desired("web")))
+		settle(time.Second)
+		expect(t, f, "web/app#1.0")
+		v, _ := a.Latest().Find(pod.Key{Namespace: "default", Name: "web"})
+		if len(v.Problems) != 1 || !strings.Contains(v.Problems[0].String(), "/m/aaa.yaml:1:1") || !strings.Contains(v.Problems[0].String(), "/m/web.yaml:1:1") {
+			t.Errorf("problems %v", v.Problems)
+		}
+	})
+}
+
+func TestPortConflictWaitsForItsHolder(t *testing.T) {
+	f := newFake()
+	port := func(p *corev1.Pod) {
+		p.Spec.HostNetwork = true
+		p.Spec.Containers[0].Ports = []corev1.ContainerPort{{ContainerPort: 4534}}
+	}
+	inBubble(t, f, func(t *testing.T, a *agent.Agent) {
+		a.Publish(source(desired("web", port)))
+		settle(time.Second)
+		a.Publish(source(desired("web", port), desired("second", port)))
+		settle(time.Second)
+		expect(t, f, "web/app#1.0")
+		v, _ := a.Latest().Find(pod.Key{Namespace: "default", Name: "second"})
+		if v.Pod.Status.Reason != "PortConflict" || !strings.Contains(v.Pod.Status.Message, "default/web") {
+			t.Errorf("status %+v", v.Pod.Status)
+		}
+		a.Publish(source(desired("second", port)))
+		settle(time.Second)
+		expect(t, f, "second/app#1.0")
+	})
+}
+
+func TestDrainStopsEverything(t *testing.T) {
+	f := newFake()
+	f.stubborn = true
+	inBubble(t, f, func(t *testing.T, a *agent.Agent) {
+		a.Publish(source(desired("web"), desired("db")))
+		settle(time.Second)
+		if err := a.Drain(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if len(f.containers)+len(f.sandboxes) > 0 {
+			t.Errorf("left: %v", f.containers)
+		}
+	})
+}
+
+func TestRestartByOperator(t *testing.T) {
+	f := newFake()
+	inBubble(t, f, func(t *testing.T, a *agent.Agent) {
+		a.Publish(source(desired("web")))
+		settle(time.Second)
+		key := pod.Key{Namespace: "default", Name: "web"}
+		if err := a.Restart(t.Context(), key, "app"); err != nil {
+			t.Fatal(err)
+		}
+		settle(time.Second)
+		expect(t, f, "web/app#1.1")
+		var missing *agent.NotFound
+		if err := a.Restart(t.Context(), pod.Key{Namespace: "default", Name: "none"}, ""); !errors.As(err, &missing) {
+			t.Errorf("restart of a missing pod: %v", err)
+		}
+	})
+}
+
+func TestRefusedStartIsRetriedAndShown(t *testing.T) {
+	f := newFake()
+	f.refuse = &pod.Refused{Reason: "CreateContainerConfigError", Message: "image runs as root"}
+	inBubble(t, f, func(t *testing.T, a *agent.Agent) {
+		a.Publish(source(desired("web")))
+		settle(time.Second)
+		v, _ := a.Latest().Find(pod.Key{Namespace: "default", Name: "web"})
+		if w := v.Pod.Status.ContainerStatuses[0].State.Waiting; w == nil || w.Reason != "CreateContainerConfigError" || w.Message != "image runs as root" {
+			t.Errorf("waiting %+v", w)
+		}
+		f.set(func(f *fake) { f.refuse = nil })
+		settle(time.Minute)
+		expect(t, f, "web/app#1.0")
+	})
+}

@@ -1,0 +1,311 @@
+package agent_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	specs "github.com/opencontainers/runtime-spec/specs-go"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/podstead/podstead/pod"
+)
+
+// fake is everything below the agent, in memory. It tells the laws of the
+// real thing: names are unique, only the exited are reaped, what is down
+// answers nothing.
+type fake struct {
+	mu         sync.Mutex
+	containers map[string]pod.Container
+	sandboxes  map[types.UID]pod.Sandbox
+	images     map[string]bool
+	pulls      map[string]int
+	down       bool
+	usage      int64
+	history    map[string]int
+	calls      []string
+	changed    func(string)
+	// delay is how long every operation takes.
+	delay time.Duration
+	// busy and most count operations at the same time.
+	busy, most int
+	refuse     error
+	stubborn   bool
+}
+
+func newFake() *fake {
+	return &fake{
+		containers: map[string]pod.Container{}, sandboxes: map[types.UID]pod.Sandbox{},
+		images: map[string]bool{"app:1": true, "app:2": true}, pulls: map[string]int{}, history: map[string]int{},
+	}
+}
+
+var epoch = time.Now()
+
+func now() pod.Stamp {
+	return pod.Stamp{Moment: pod.Moment(time.Since(epoch) + time.Hour), Wall: time.Now()}
+}
+
+// do runs f as one operation.
+func (f *fake) do(ctx context.Context, call string, work func() error) error {
+	f.mu.Lock()
+	f.calls = append(f.calls, call)
+	f.busy++
+	f.most = max(f.most, f.busy)
+	delay := f.delay
+	f.mu.Unlock()
+	if delay > 0 {
+		select {
+		case <-time.After(delay):
+		case <-ctx.Done():
+		}
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.busy--
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if f.down {
+		return fmt.Errorf("%s: %w", call, pod.ErrUnavailable)
+	}
+	return work()
+}
+
+func (f *fake) List(ctx context.Context) (list []pod.Container, err error) {
+	err = f.do(ctx, "list", func() error {
+		for _, c := range f.containers {
+			list = append(list, c)
+		}
+		return nil
+	})
+	return list, err
+}
+
+func (f *fake) Observe(ctx context.Context, id string) (c pod.Container, ok bool, err error) {
+	err = f.do(ctx, "observe", func() error { c, ok = f.containers[id]; return nil })
+	return c, ok, err
+}
+
+func (f *fake) Start(ctx context.Context, r pod.StartRequest) (c pod.Container, err error) {
+	err = f.do(ctx, "start "+r.Name, func() error {
+		if f.refuse != nil {
+			return f.refuse
+		}
+		if old, ok := f.containers[r.ID]; ok {
+			c = old
+			return nil
+		}
+		c = pod.Container{
+			ID: r.ID, Instance: r.Instance, UID: r.UID, Name: r.Name, Role: r.Role, Attempt: r.Attempt,
+			Failures: r.Failures, Sandbox: r.Sandbox.ID, Pod: r.Pod, Origin: r.Origin, Image: r.Image,
+			State: pod.StateRunning, PID: 100 + len(f.calls), Created: now(), Started: now(), CgroupPath: r.CgroupPath,
+		}
+		f.containers[r.ID] = c
+		return nil
+	})
+	return c, err
+}
+
+func (f *fake) Stop(ctx context.Context, id string, s pod.Stopping) error {
+	return f.do(ctx, "stop", func() error {
+		c, ok := f.containers[id]
+		if ok {
+			c.Stopping = &s
+			f.containers[id] = c
+			if !f.stubborn {
+				f.end(id, 143)
+			}
+		}
+		return nil
+	})
+}
+
+func (f *fake) Kill(ctx context.Context, id string) error {
+	return f.do(ctx, "kill", func() error { f.end(id, 137); return nil })
+}
+
+// end ends a process and tells so, as containerd's events do.
+func (f *fake) end(id string, code int) {
+	c, ok := f.containers[id]
+	if !ok || c.State != pod.StateRunning {
+		return
+	}
+	c.State, c.PID = pod.StateExited, 0
+	c.Exit = &pod.Exit{Code: code, Reason: pod.ExitError, At: now()}
+	f.containers[id] = c
+	if f.changed != nil {
+		go f.changed(id)
+	}
+}
+
+func (f *fake) Reap(ctx context.Context, id string) (c pod.Container, err error) {
+	err = f.do(ctx, "reap", func() error {
+		c = f.containers[id]
+		if c.State != pod.StateExited && c.State != pod.StateDead {
+			return fmt.Errorf("container is %s", c.State)
+		}
+		c.State = pod.StateDead
+		f.containers[id] = c
+		return nil
+	})
+	return c, err
+}
+
+func (f *fake) Remove(ctx context.Context, id string) error {
+	return f.do(ctx, "remove", func() error { delete(f.containers, id); return nil })
+}
+
+func (f *fake) Resize(ctx context.Context, id string, _ *specs.LinuxResources) error {
+	return f.do(ctx, "resize", func() error { return nil })
+}
+
+func (f *fake) Record(ctx context.Context, id string, p *corev1.Pod, o pod.Origin) error {
+	return f.do(ctx, "record", func() error {
+		c := f.containers[id]
+		c.Pod, c.Origin = p, o
+		f.containers[id] = c
+		return nil
+	})
+}
+
+func (f *fake) Watch(ctx context.Context, changed func(string)) error {
+	f.mu.Lock()
+	f.changed = changed
+	f.mu.Unlock()
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func (f *fake) Lookup(ctx context.Context, ref string) (img pod.Image, ok bool, err error) {
+	err = f.do(ctx, "lookup", func() error { return nil })
+	return pod.Image{Ref: ref, Digest: "sha256:" + ref}, false, err
+}
+
+func (f *fake) Pull(ctx context.Context, ref string, _ func(pod.ImageProgress)) (img pod.Image, err error) {
+	err = f.do(ctx, "pull "+ref, func() error {
+		f.pulls[ref]++
+		if !f.images[ref] {
+			return fmt.Errorf("pull %q: not found", ref)
+		}
+		return nil
+	})
+	return pod.Image{Ref: ref, Digest: "sha256:" + ref}, err
+}
+
+// sandboxes, network, volumes, cgroups, logs and history of the fake.
+type (
+	fakeSandboxes struct{ *fake }
+	fakeNetwork   struct{ *fake }
+	fakeVolumes   struct{ *fake }
+	fakeCgroups   struct{ *fake }
+	fakeLogs      struct{ *fake }
+	fakeHistory   struct{ *fake }
+)
+
+func (f fakeSandboxes) Prepare(ctx context.Context, i pod.Instance, uid types.UID, _ *corev1.Pod, _ pod.Attachment) (s pod.Sandbox, err error) {
+	err = f.do(ctx, "sandbox", func() error {
+		s = pod.Sandbox{Instance: i, UID: uid, ID: "s" + string(uid), Ready: true}
+		f.sandboxes[uid] = s
+		return nil
+	})
+	return s, err
+}
+
+func (f fakeSandboxes) List(context.Context) ([]pod.Sandbox, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var list []pod.Sandbox
+	for _, s := range f.sandboxes {
+		list = append(list, s)
+	}
+	return list, nil
+}
+
+func (f fakeSandboxes) Remove(ctx context.Context, uid types.UID) error {
+	return f.do(ctx, "remove sandbox", func() error { delete(f.sandboxes, uid); return nil })
+}
+
+func (f fakeNetwork) Ensure(context.Context, types.UID, *corev1.Pod) (pod.Attachment, error) {
+	return pod.Attachment{}, nil
+}
+func (f fakeNetwork) Remove(context.Context, types.UID) error               { return nil }
+func (f fakeVolumes) Prepare(context.Context, types.UID, *corev1.Pod) error { return nil }
+func (f fakeVolumes) Mounts(context.Context, types.UID, *corev1.Pod, string) ([]pod.Mount, error) {
+	return nil, nil
+}
+func (f fakeVolumes) Remove(context.Context, types.UID) error               { return nil }
+func (f fakeCgroups) Path(uid types.UID, _ *corev1.Pod) string              { return "/p/" + string(uid) }
+func (f fakeCgroups) Prepare(context.Context, types.UID, *corev1.Pod) error { return nil }
+func (f fakeCgroups) Grow(ctx context.Context, _ types.UID, _ *corev1.Pod) error {
+	return f.do(ctx, "grow", nothing)
+}
+func (f fakeCgroups) Shrink(ctx context.Context, _ types.UID, _ *corev1.Pod) error {
+	return f.do(ctx, "shrink", nothing)
+}
+func (f fakeCgroups) Remove(context.Context, types.UID) error { return nil }
+func (f fakeCgroups) MemoryUsage(context.Context, string) (int64, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.usage, nil
+}
+func (f fakeCgroups) Container(*corev1.Pod, *corev1.Container) (*specs.LinuxResources, int) {
+	return &specs.LinuxResources{}, 0
+}
+func (f fakeLogs) Remove(context.Context, pod.Instance, types.UID) error { return nil }
+func (f fakeHistory) Load() (map[string]int, error)                      { return f.history, nil }
+func (f fakeHistory) Save(h map[string]int) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.history = h
+	return nil
+}
+
+func nothing() error { return nil }
+
+// kill ends the running container of that name.
+func (f *fake) kill(name string, code int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for id, c := range f.containers {
+		if c.Name == name && c.State == pod.StateRunning {
+			f.end(id, code)
+		}
+	}
+}
+
+// running lists the running containers as "pod/container#instance.attempt".
+func (f *fake) running() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var out []string
+	for _, c := range f.containers {
+		if c.State == pod.StateRunning {
+			out = append(out, fmt.Sprintf("%s/%s#%d.%d", c.Instance.Name, c.Name, c.Instance.Number, c.Attempt))
+		}
+	}
+	slices.Sort(out)
+	return strings.Join(out, " ")
+}
+
+func (f *fake) set(change func(*fake)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	change(f)
+}
+
+func (f *fake) count(prefix string) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := 0
+	for _, c := range f.calls {
+		if strings.HasPrefix(c, prefix) {
+			n++
+		}
+	}
+	return n
+}

@@ -23,17 +23,25 @@ import (
 // everything waits.
 func inBubble(t *testing.T, f *fake, story func(*testing.T, *agent.Agent)) {
 	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := context.WithCancel(t.Context())
-		a := newAgent(t, f)
-		done := make(chan error, 1)
-		go func() { done <- a.Run(ctx) }()
-		synctest.Wait()
+		a, stop := startAgent(t, f)
 		story(t, a)
+		stop()
+	})
+}
+
+// startAgent runs an agent until stop is called.
+func startAgent(t *testing.T, f *fake) (a *agent.Agent, stop func()) {
+	ctx, cancel := context.WithCancel(t.Context())
+	a = newAgent(t, f)
+	done := make(chan error, 1)
+	go func() { done <- a.Run(ctx) }()
+	synctest.Wait()
+	return a, func() {
 		cancel()
 		if err := <-done; !errors.Is(err, context.Canceled) {
 			t.Errorf("Run returned %v", err)
 		}
-	})
+	}
 }
 
 func newAgent(t *testing.T, f *fake) *agent.Agent {
@@ -144,21 +152,25 @@ func TestRuntimeDownDecidesNothing(t *testing.T) {
 
 func TestAgentTakesOverWhatRuns(t *testing.T) {
 	f := newFake()
-	inBubble(t, f, func(t *testing.T, a *agent.Agent) {
-		a.Publish(source(desired("web"), desired("db")))
+	synctest.Test(t, func(t *testing.T) {
+		first, stop := startAgent(t, f)
+		first.Publish(source(desired("web"), desired("db")))
 		settle(time.Second)
-	})
-	f.set(func(f *fake) { f.calls, f.changed = nil, nil })
-	f.kill("app", 5)
-	inBubble(t, f, func(t *testing.T, a *agent.Agent) {
+		stop()
+		f.set(func(f *fake) { f.calls, f.changed = nil, nil })
+		f.kill("app", 5)
+
+		second, stop := startAgent(t, f)
+		defer stop()
 		settle(time.Minute)
-		if n := f.count("stop") + f.count("remove"); n > 0 {
+		if n := f.count("stop"); n > 0 {
 			t.Errorf("stopped before any source was read: %v", f.calls)
 		}
-		a.Publish(source(desired("web"), desired("db", func(p *corev1.Pod) { p.Spec.Containers[0].Image = "app:2" })))
-		settle(time.Minute)
 		expect(t, f, "db/app#1.1 web/app#1.1")
-		v, _ := a.Latest().Find(pod.Key{Namespace: "default", Name: "web"})
+		second.Publish(source(desired("web"), desired("db", func(p *corev1.Pod) { p.Spec.Containers[0].Image = "app:2" })))
+		settle(time.Minute)
+		expect(t, f, "db/app#1.2 web/app#1.1")
+		v, _ := second.Latest().Find(pod.Key{Namespace: "default", Name: "web"})
 		if last := v.Pod.Status.ContainerStatuses[0].LastTerminationState.Terminated; last == nil || last.ExitCode != 5 {
 			t.Errorf("the exit while podstead was away is shown as %v", last)
 		}

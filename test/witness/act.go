@@ -50,7 +50,12 @@ func (b behaviour) act(exits chan<- int) error {
 		go hold(b.alloc)
 	}
 	if b.flood != 0 {
-		go flood(os.Stdout, b.flood, b.lineSize, b.floodPause)
+		go func() {
+			flood(os.Stdout, b.flood, b.lineSize, b.floodPause)
+			if b.floodExit {
+				exits <- b.exitCode
+			}
+		}()
 	}
 	if b.echo {
 		go func() {

@@ -22,6 +22,7 @@ type behaviour struct {
 	flood                int
 	lineSize             int
 	floodPause           time.Duration
+	floodExit            bool
 	say, complain        string
 	dump, echo           bool
 	message, messagePath string
@@ -48,6 +49,7 @@ func parse(args []string) (behaviour, error) {
 	f.IntVar(&b.flood, "flood", 0, "print this many numbered lines; negative: for ever")
 	f.IntVar(&b.lineSize, "line-size", 0, "pad them to this many bytes")
 	f.DurationVar(&b.floodPause, "flood-pause", 0, "pause after each")
+	f.BoolVar(&b.floodExit, "flood-exit", false, "exit when they are printed")
 	f.StringVar(&b.say, "say", "", "print this line to stdout")
 	f.StringVar(&b.complain, "complain", "", "print this line to stderr")
 	f.BoolVar(&b.dump, "dump", false, "print environment, ids, limits and mounts")

@@ -142,7 +142,7 @@ func TestSignals(t *testing.T) {
 func TestOutput(t *testing.T) {
 	message := filepath.Join(t.TempDir(), "message")
 	cmd, out := witness(t, "", "-say", "hello", "-complain", "oops", "-flood", "3", "-message", "bye",
-		"-message-path", message, "-dump", "-exit-after", "300ms")
+		"-message-path", message, "-dump", "-flood-exit")
 	code(t, cmd)
 	for _, want := range []string{"hello\n", "oops\n", "line 0", "line 2", "env WITNESS_GENERATION=7", "/proc/self/mountinfo: "} {
 		if !strings.Contains(out.String(), want) {

@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -166,6 +167,18 @@ func (h *host) endWhileDown(list ...pod.Container) {
 		})
 	}
 	h.kill9()
+}
+
+func TestWatchComesBackWithContainerd(t *testing.T) {
+	h, img := newHostWithImage(t)
+	seen := make(chan string, 1000)
+	h.run(func(ctx context.Context) error { return h.Watch(ctx, func(id string) { seen <- id }) })
+	awaitID(t, seen, "")
+	h.kill9()
+	awaitID(t, seen, "")
+	q := h.request(img, "web", "exit", "0")
+	h.start(q)
+	awaitID(t, seen, q.ID)
 }
 
 func TestContainerdDownIsUnavailable(t *testing.T) {

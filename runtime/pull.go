@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -47,12 +50,17 @@ func (r *Runtime) pull(ctx context.Context, named reference.Named, progress func
 	track := &tracker{report: progress, alive: alive, parts: map[string]*part{}}
 	defer track.close()
 	err := r.transfer(moving, name, track.event)
+	if err != nil && strings.Contains(err.Error(), rangeRefused) {
+		r.dropPartial(moving, track)
+		err = r.transfer(moving, name, track.event)
+	}
 	if isNotImplemented(err) {
 		err = r.fetch(moving, name, track)
 	}
 	if err != nil {
 		return pod.Image{}, r.explainPull(ctx, moving, name, track.rootDescriptor(), err)
 	}
+	track.allDone()
 	found, err := r.client.ImageService().Get(ctx, name)
 	if err != nil {
 		return pod.Image{}, failed("pull", name, err)
@@ -73,6 +81,18 @@ func (r *Runtime) transfer(ctx context.Context, name string, event transfer.Prog
 	here := platforms.DefaultSpec()
 	to := image.NewStore(name, image.WithPlatforms(here), image.WithUnpack(here, r.cfg.Snapshotter))
 	return r.client.Transfer(ctx, from, to, transfer.WithProgress(event))
+}
+
+// rangeRefused is in the error of a registry that can't send the rest of a
+// layer of which the beginning is there.
+const rangeRefused = "416 Requested Range Not Satisfiable"
+
+// dropPartial throws the beginnings of an image's parts away. One that another
+// pull is at work on stays.
+func (r *Runtime) dropPartial(ctx context.Context, track *tracker) {
+	for _, key := range track.keys() {
+		_ = r.client.ContentStore().Abort(ctx, key)
+	}
 }
 
 // explainPull finds out why a pull failed.
@@ -163,6 +183,23 @@ func (t *tracker) event(e transfer.Progress) {
 		t.alive()
 		t.tell()
 	}
+}
+
+// keys are the names under which parts arrive.
+func (t *tracker) keys() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Sorted(maps.Keys(t.parts))
+}
+
+// allDone takes the end of a pull for what the service no longer told.
+func (t *tracker) allDone() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, p := range t.parts {
+		p.done, p.complete = p.total, true
+	}
+	t.tell()
 }
 
 // tell reports the sum of the parts, if it differs from what was told last.

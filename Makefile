@@ -31,8 +31,8 @@ build: ## build bin/podstead, its logger and pause, and the containerd and shim 
 
 .PHONY: run
 run: deps build ## keep the pods of examples/ until Ctrl-C, everything below one private folder
-	go build -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/podstead-try
-	exec $(BIN)/podstead-try
+	go build -o $(BIN)/podstead-try ./examples/try
+	@exec $(BIN)/podstead-try
 
 .PHONY: test
 test: deps build ## run every test

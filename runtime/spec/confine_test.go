@@ -8,6 +8,7 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/podstead/podstead/pod"
 	"github.com/podstead/podstead/runtime/spec"
 )
 
@@ -150,5 +151,42 @@ func TestDefaultFilterFollowsCapabilities(t *testing.T) {
 	security(p).Capabilities = &corev1.Capabilities{Add: []corev1.Capability{"SYS_ADMIN"}}
 	if !allowed(build(t, input(p)), "mount") {
 		t.Error("mount is not allowed with CAP_SYS_ADMIN")
+	}
+}
+
+func TestOOMScoreStaysWithinTheHostsRange(t *testing.T) {
+	in := input(webPod())
+	for _, c := range []struct {
+		asked, want int
+		lowest      *int
+	}{{-997, -997, nil}, {-997, -500, new(-500)}, {900, 900, new(0)}, {-400, -400, new(-500)}} {
+		in.Request.OOMScoreAdj, in.Host.OOMScoreAdjMin = c.asked, c.lowest
+		if got := *build(t, in).Process.OOMScoreAdj; got != c.want {
+			t.Errorf("asked for %d: got %d, want %d", c.asked, got, c.want)
+		}
+	}
+}
+
+// On version 1 the cgroups' tmpfs is kept read-only by its path, but never a
+// mount that the pod put there.
+func TestCgroupRootIsReadOnlyOnVersion1(t *testing.T) {
+	const root = "/sys/fs/cgroup"
+	for name, c := range map[string]struct {
+		change func(*corev1.Pod, *spec.Input)
+		want   bool
+	}{
+		"version 1":  {func(_ *corev1.Pod, in *spec.Input) { in.Host.CgroupV2 = false }, true},
+		"version 2":  {func(*corev1.Pod, *spec.Input) {}, false},
+		"privileged": {func(p *corev1.Pod, in *spec.Input) { in.Host.CgroupV2, security(p).Privileged = false, new(true) }, false},
+		"pod's mount": {func(_ *corev1.Pod, in *spec.Input) {
+			in.Host.CgroupV2, in.Request.Mounts = false, []pod.Mount{{Source: "/sys", Target: "/sys/"}}
+		}, false},
+	} {
+		p := webPod()
+		in := input(p)
+		c.change(p, &in)
+		if got := slices.Contains(build(t, in).Linux.ReadonlyPaths, root); got != c.want {
+			t.Errorf("%s: %s read-only by its path: %v, want %v", name, root, got, c.want)
+		}
 	}
 }

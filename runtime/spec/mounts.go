@@ -37,6 +37,17 @@ func (b *builder) mounts() ([]specs.Mount, error) {
 	return all, nil
 }
 
+// cgroupRoot is where the cgroup hierarchies are.
+const cgroupRoot = "/sys/fs/cgroup"
+
+// hasCgroupV1Root tells that a container which is not privileged sees the
+// hierarchies of version 1 in a tmpfs of their own. Runc leaves that tmpfs
+// writable although its mount is "ro", so it is made read-only by its path.
+func (b *builder) hasCgroupV1Root() bool {
+	return !b.in.Host.CgroupV2 && !b.privileged &&
+		!slices.ContainsFunc(b.req.Mounts, func(m pod.Mount) bool { return within(path.Clean(m.Target), cgroupRoot) })
+}
+
 func depth(p string) int { return strings.Count(p, "/") }
 
 func procMount() specs.Mount {
@@ -62,7 +73,7 @@ func (b *builder) defaultMounts() []specs.Mount {
 		{Destination: "/dev/shm", Type: "bind", Source: b.shm(), Options: []string{"rbind", "rprivate", "nosuid", "noexec", "nodev", "rw"}},
 		{Destination: "/dev/mqueue", Type: "mqueue", Source: "mqueue", Options: []string{"nosuid", "noexec", "nodev"}},
 		{Destination: "/sys", Type: "sysfs", Source: "sysfs", Options: []string{"nosuid", "noexec", "nodev", access}},
-		{Destination: "/sys/fs/cgroup", Type: "cgroup", Source: "cgroup", Options: []string{"nosuid", "noexec", "nodev", "relatime", access}},
+		{Destination: cgroupRoot, Type: "cgroup", Source: "cgroup", Options: []string{"nosuid", "noexec", "nodev", "relatime", access}},
 	}
 }
 

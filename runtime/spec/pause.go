@@ -33,7 +33,7 @@ func pause(in Input) (*specs.Spec, error) {
 		Cwd:             "/",
 		Capabilities:    &specs.LinuxCapabilities{},
 		NoNewPrivileges: true,
-		OOMScoreAdj:     new(r.OOMScoreAdj),
+		OOMScoreAdj:     oomScoreAdj(in),
 	}
 	if in.Host.AppArmor {
 		process.ApparmorProfile = AppArmorDefault

@@ -76,6 +76,11 @@ type Host struct {
 	// CPUs is the number of possible CPUs; each has a file of thermal events
 	// that is masked, since it tells of other pods' work.
 	CPUs int
+	// OOMScoreAdjMin is the lowest oom_score_adj that a process of the
+	// runtime may give its children: its own where it lacks CAP_SYS_RESOURCE,
+	// nil where it may give any. Lower ones are raised to it; the runtime
+	// would fail to start the container with them.
+	OOMScoreAdjMin *int
 }
 
 // Build returns the spec of one run. An error that the pod or its image is
@@ -178,7 +183,7 @@ func (b *builder) process() (*specs.Process, error) {
 		Capabilities:    capabilitySets(caps),
 		NoNewPrivileges: isFalse(b.sc.AllowPrivilegeEscalation),
 		ApparmorProfile: profile,
-		OOMScoreAdj:     new(b.req.OOMScoreAdj),
+		OOMScoreAdj:     oomScoreAdj(b.in),
 	}, nil
 }
 
@@ -202,7 +207,19 @@ func (b *builder) linux(process *specs.Process) (*specs.Linux, error) {
 	} else if !b.unmasked() {
 		l.MaskedPaths, l.ReadonlyPaths = maskedPaths(b.in.Host.CPUs), readonlyPaths()
 	}
+	if b.hasCgroupV1Root() {
+		l.ReadonlyPaths = append(l.ReadonlyPaths, cgroupRoot)
+	}
 	return l, nil
+}
+
+// oomScoreAdj is what was asked for, as far as the host lets us.
+func oomScoreAdj(in Input) *int {
+	adj := in.Request.OOMScoreAdj
+	if lowest := in.Host.OOMScoreAdjMin; lowest != nil {
+		adj = max(adj, *lowest)
+	}
+	return &adj
 }
 
 // resources adds the rule of the devices cgroup to the limits. The runtime

@@ -52,6 +52,9 @@ func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
 		Version: s.cfg.Version, Node: Node(snap.Node), Runtime: snap.Runtime, Time: snap.Time,
 		Sources: []Source{}, Images: []Image{}, Pods: map[corev1.PodPhase]int{},
 	}
+	if s.cfg.Configuration != nil {
+		st.Configuration = s.cfg.Configuration()
+	}
 	for _, source := range snap.Sources {
 		st.Sources = append(st.Sources, Source{SourceState: source, PodCount: len(source.Pods)})
 	}

@@ -69,6 +69,9 @@ type Config struct {
 	GroupID int
 	// Version is what /version and /podstead/v1/status tell.
 	Version Version
+	// Configuration tells how the configuration file is; nil when there is
+	// none.
+	Configuration func() Configuration
 
 	Snapshots Snapshots
 	Control   Control

@@ -29,8 +29,21 @@ type Status struct {
 	Images  []Image          `json:"images"`
 	// Pods counts pods by phase.
 	Pods map[corev1.PodPhase]int `json:"pods"`
+	// Configuration tells of a configuration file that was not taken over.
+	Configuration Configuration `json:"configuration"`
 	// Time is when this was so.
 	Time time.Time `json:"time"`
+}
+
+// Configuration tells how the configuration file is.
+type Configuration struct {
+	File string `json:"file"`
+	// Problems kept the file from being used when it was read last; the
+	// values before stay in force.
+	Problems []pod.Problem `json:"problems,omitempty"`
+	// NeedRestart names the fields that were changed in the file and are not
+	// in force until podstead is restarted.
+	NeedRestart []string `json:"needRestart,omitempty"`
 }
 
 // Node is the server that podstead runs on.

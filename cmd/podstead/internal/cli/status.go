@@ -66,10 +66,23 @@ func writeStatus(w io.Writer, s *api.Status, now time.Time) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
+	writeConfiguration(w, s.Configuration)
 	if err := writeSources(w, s.Sources, now); err != nil {
 		return err
 	}
 	return writeImages(w, s.Images, now)
+}
+
+func writeConfiguration(w io.Writer, c api.Configuration) {
+	if len(c.Problems) > 0 {
+		fmt.Fprintf(w, "\n%s can't be used; the values before it stay in force:\n", c.File)
+	}
+	for _, p := range c.Problems {
+		fmt.Fprintf(w, "  %s\n", printer.Clean(p.String()))
+	}
+	if len(c.NeedRestart) > 0 {
+		fmt.Fprintf(w, "\n%s: in force after a restart of podstead: %s\n", c.File, strings.Join(c.NeedRestart, ", "))
+	}
 }
 
 func nodeText(n api.Node) string {

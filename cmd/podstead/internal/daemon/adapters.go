@@ -1,0 +1,71 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/podstead/podstead/api"
+	"github.com/podstead/podstead/cgroups"
+	"github.com/podstead/podstead/pod"
+	"github.com/podstead/podstead/runtime"
+	"github.com/podstead/podstead/runtime/logs"
+)
+
+// executor lets the API run commands through containerd.
+type executor struct{ runtime *runtime.Runtime }
+
+// Exec carries the sizes of the terminal over, since the rooms don't know
+// each other's types.
+func (e executor) Exec(ctx context.Context, id string, r api.ExecRequest) (int, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	sizes := make(chan runtime.Size)
+	go func() {
+		defer close(sizes)
+		for size := range r.Resize {
+			select {
+			case sizes <- runtime.Size(size):
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return e.runtime.Exec(ctx, id, runtime.ExecRequest{
+		Command: r.Command, TTY: r.TTY, Stdin: r.Stdin, Stdout: r.Stdout, Stderr: r.Stderr, Resize: sizes,
+	})
+}
+
+// logReader lets the API read logs.
+type logReader struct{}
+
+func (logReader) Read(ctx context.Context, r api.LogRequest, w io.Writer) error {
+	return logs.Read(ctx, w, logs.Options{
+		Dir: r.Dir, Attempt: r.Attempt, Previous: r.Previous, Follow: r.Follow, Tail: r.TailLines,
+		Since: r.Since, Timestamps: r.Timestamps, Limit: r.LimitBytes, Ended: r.Ended,
+	})
+}
+
+// stats lets the API read cgroups.
+type stats struct{ cgroups *cgroups.Manager }
+
+func (s stats) Usage(ctx context.Context, path string) (cpuNanos, workingSet uint64, err error) {
+	u, err := s.cgroups.Stats(ctx, path)
+	return uint64(u.CPU.Nanoseconds()), uint64(u.WorkingSet), err
+}
+
+// logRemover deletes the logs of pods that are gone.
+type logRemover struct{ dir string }
+
+// Remove deletes the folder of one instance.
+func (l logRemover) Remove(_ context.Context, i pod.Instance, uid types.UID) error {
+	dir := filepath.Join(l.dir, fmt.Sprintf("%s_%s_%s", i.Namespace, i.Name, uid))
+	if err := os.RemoveAll(dir); err != nil {
+		return fmt.Errorf("remove logs: %w", err)
+	}
+	return nil
+}

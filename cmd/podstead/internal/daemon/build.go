@@ -1,0 +1,187 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/podstead/podstead/agent"
+	"github.com/podstead/podstead/agent/plan"
+	"github.com/podstead/podstead/api"
+	"github.com/podstead/podstead/cgroups"
+	"github.com/podstead/podstead/cmd/podstead/internal/config"
+	"github.com/podstead/podstead/cmd/podstead/internal/state"
+	"github.com/podstead/podstead/manifest"
+	"github.com/podstead/podstead/manifest/source"
+	"github.com/podstead/podstead/network"
+	"github.com/podstead/podstead/pod"
+	"github.com/podstead/podstead/runtime"
+	"github.com/podstead/podstead/runtime/containerd"
+	"github.com/podstead/podstead/runtime/sandbox"
+	"github.com/podstead/podstead/systemd"
+	"github.com/podstead/podstead/volumes"
+)
+
+// build makes everything and starts nothing.
+func build(o Options, cfg *config.Configuration, log *logger) (*daemon, error) {
+	d := &daemon{options: o, log: log, config: newSettings(o.ConfigFile, cfg)}
+	boot, err := bootID()
+	if err != nil {
+		return nil, err
+	}
+	id, damage, err := state.NodeID(cfg.StateDir, "/etc/machine-id")
+	if err != nil {
+		return nil, err
+	}
+	if damage != nil {
+		log.Warn("the id of this node was made anew", zap.Error(damage))
+	}
+	server, err := node(cfg, id, boot)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.buildRuntime(cfg, server); err != nil {
+		return nil, err
+	}
+	if err := d.buildAgent(cfg, server); err != nil {
+		return nil, err
+	}
+	d.sources = newSources(d.agent, source.NewStore(filepath.Join(cfg.StateDir, sourcesFolder)), log.Logger)
+	d.archives = runtime.NewArchiveFolder(runtime.ArchiveFolderConfig{
+		Dir: cfg.ImagesDir, Runtime: d.runtime, Report: d.imported,
+	})
+	d.notifier = systemd.New(systemd.Config{Status: d.statusLine, Alive: d.alive})
+	return d, d.buildAPI(cfg)
+}
+
+func (d *daemon) buildRuntime(cfg *config.Configuration, server pod.Node) error {
+	var err error
+	d.cgroups, err = cgroups.New(cgroups.Config{Root: cfg.CgroupRoot, Capacity: server.Capacity, MaxPIDs: cfg.PidsLimit})
+	if err != nil {
+		return fmt.Errorf("look at the cgroups: %w", err)
+	}
+	if err := d.refuseNewRuntime(cfg); err != nil {
+		return err
+	}
+	r := cfg.Runtime
+	if r.Mode == config.ModeOwn {
+		d.containerd = containerd.NewServer(containerd.Config{
+			Binary: r.Containerd, Root: r.Root, State: r.State, Socket: r.Address,
+			ConfigFile: filepath.Join(cfg.StateDir, "containerd.toml"), PIDFile: filepath.Join(cfg.RunDir, "containerd.pid"),
+			LogFile: filepath.Join(cfg.StateDir, "containerd.log"), ShimDir: filepath.Dir(r.Containerd),
+			Report: d.containerdChanged,
+		})
+	}
+	pause, err := pauseRootfs(cfg)
+	if err != nil {
+		return err
+	}
+	host, err := hostFacts(d.cgroups.Capabilities().Mode == cgroups.V2)
+	if err != nil {
+		return err
+	}
+	d.runtime, err = runtime.New(runtime.Config{
+		Address: r.Address, Namespace: r.Namespace, NodeID: server.ID, BootID: server.BootID, Now: now,
+		RunDir: filepath.Join(cfg.RunDir, "runtime"), LogDir: cfg.LogDir, LinksDir: cfg.ContainerLogsDir,
+		LoggerPath: r.Logger, LogMaxSize: int64(cfg.Logs.MaxSize), LogMaxFiles: cfg.Logs.MaxFiles,
+		RuncBinary: r.Runc, RuncRoot: filepath.Join(cfg.RunDir, "runc"), PauseRootfs: pause,
+		SeccompDir: filepath.Join(cfg.StateDir, seccompFolder), HostsDir: r.HostsDir, Host: host,
+	})
+	return err
+}
+
+func (d *daemon) buildAgent(cfg *config.Configuration, server pod.Node) error {
+	net, err := network.New(network.Config{RunDir: cfg.RunDir})
+	if err != nil {
+		return err
+	}
+	boxes, err := sandbox.New(sandbox.Config{RunDir: cfg.RunDir, BootID: server.BootID})
+	if err != nil {
+		return err
+	}
+	memory := server.Allocatable.Memory().Value()
+	vols, err := volumes.New(volumes.Config{Dir: filepath.Join(cfg.StateDir, volumesFolder), MemoryAllocatable: memory})
+	if err != nil {
+		return err
+	}
+	d.agent = agent.New(agent.Config{
+		Settings: planSettings(cfg.Restart), Node: server,
+		Runtime:    pod.RuntimeState{Mode: cfg.Runtime.Mode, Address: cfg.Runtime.Address},
+		Containers: d.runtime, Images: d.runtime, Sandboxes: boxes, Network: net, Volumes: vols, Cgroups: d.cgroups,
+		Logs: logRemover{cfg.LogDir}, History: state.NewHistory(filepath.Join(cfg.StateDir, historyFile)),
+		Now: now, Default: manifest.Default, Starts: cfg.Parallelism.Starts, Pulls: cfg.Parallelism.Pulls, Log: d.log.Logger,
+	})
+	return nil
+}
+
+func planSettings(r config.Restart) plan.Settings {
+	s := plan.DefaultSettings()
+	s.RestartBase, s.RestartMax, s.RestartReset = time.Duration(r.Base), time.Duration(r.Max), time.Duration(r.Reset)
+	return s
+}
+
+func (d *daemon) buildAPI(cfg *config.Configuration) error {
+	group, err := cfg.GroupID()
+	if err != nil {
+		return fmt.Errorf("look up socketGroup: %w", err)
+	}
+	d.api = api.New(api.Config{
+		Socket: cfg.Socket, GroupID: group, Version: d.options.Version, Configuration: d.config.State,
+		Snapshots: d.agent, Control: d.agent, Executor: executor{d.runtime}, Stats: stats{d.cgroups}, Logs: logReader{},
+	})
+	return nil
+}
+
+// imported tells of image archives, and lets pods that wait for them start.
+func (d *daemon) imported(r runtime.ArchiveResult) {
+	if r.Err != nil {
+		d.log.Error("an image archive could not be imported", zap.Error(r.Err))
+		return
+	}
+	refs := make([]string, 0, len(r.Images))
+	for _, i := range r.Images {
+		refs = append(refs, i.Ref)
+	}
+	d.log.Info("images were imported", zap.String("archive", r.Path), zap.Strings("images", refs))
+	d.agent.ImagesChanged()
+}
+
+func (d *daemon) containerdChanged(s containerd.Status) {
+	switch {
+	case s.Err != nil:
+		d.log.Error("containerd does not run; containers go on, changes wait", zap.Error(s.Err), zap.Int("restarts", s.Restarts))
+	case s.PID != 0:
+		d.log.Info("containerd runs", zap.Int("pid", s.PID), zap.Int("restarts", s.Restarts))
+	}
+	if s.Warning != "" {
+		d.log.Warn(s.Warning)
+	}
+}
+
+// statusLine is what systemctl status shows.
+func (d *daemon) statusLine() string {
+	snap := d.agent.Latest()
+	text := fmt.Sprintf("%d pods", len(snap.Pods))
+	if !snap.Runtime.Up {
+		text += "; containerd does not answer: " + snap.Runtime.Error
+	}
+	for _, s := range snap.Sources {
+		if s.Error != "" {
+			text += "; source " + s.Name + ": " + s.Error
+		}
+	}
+	return text
+}
+
+// alive asks the agent's loop for a pod that can't be: the answer shows that
+// the loop turns.
+func (d *daemon) alive(ctx context.Context) error {
+	err := d.agent.Restart(ctx, pod.Key{}, "")
+	if ctx.Err() != nil {
+		return fmt.Errorf("the agent does not answer: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,177 @@
+// Package daemon is podstead run: it builds everything from the
+// configuration, runs it, and ends it in order. Only here do concrete types
+// meet.
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"go.uber.org/zap"
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
+
+	"github.com/podstead/podstead/agent"
+	"github.com/podstead/podstead/api"
+	"github.com/podstead/podstead/cgroups"
+	"github.com/podstead/podstead/cmd/podstead/internal/config"
+	"github.com/podstead/podstead/runtime"
+	"github.com/podstead/podstead/runtime/containerd"
+	"github.com/podstead/podstead/systemd"
+)
+
+// Options are what the command line gives to the daemon.
+type Options struct {
+	// ConfigFile is read at the start and by SIGHUP.
+	ConfigFile string
+	Version    api.Version
+	// Log gets the daemon's own log.
+	Log *os.File
+}
+
+// daemon is everything that runs.
+type daemon struct {
+	options Options
+	log     *logger
+	config  *settings
+
+	cgroups    *cgroups.Manager
+	containerd *containerd.Server // nil in mode external
+	runtime    *runtime.Runtime
+	archives   *runtime.ArchiveFolder
+	agent      *agent.Agent
+	sources    *sources
+	api        *api.Server
+	notifier   *systemd.Notifier
+}
+
+// Run is podstead until ctx ends or SIGTERM or SIGINT comes; a second signal
+// ends the process at once. A configuration that can't be used is a
+// *config.Error.
+func Run(ctx context.Context, o Options) error {
+	cfg, err := load(o.ConfigFile)
+	if err != nil {
+		return err
+	}
+	log := newLogger(cfg.Log, o.Log)
+	defer log.sync()
+	captureLogrus(log.Logger)
+	// Modes are set as they are meant, whatever umask we were started with.
+	unix.Umask(0o022)
+	if err := makeFolders(cfg); err != nil {
+		return err
+	}
+	unlock, err := lock(cfg.StateDir)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	d, err := build(o, cfg, log)
+	if err != nil {
+		return err
+	}
+	return d.run(ctx)
+}
+
+// load reads the configuration and refuses a file that others can write.
+func load(file string) (*config.Configuration, error) {
+	cfg, err := config.Load(file)
+	if err != nil {
+		return nil, err
+	}
+	return cfg, trusted(file)
+}
+
+func (d *daemon) run(ctx context.Context) error {
+	d.log.Info("podstead starts", zap.String("version", d.options.Version.Version),
+		zap.String("config", d.options.ConfigFile), zap.String("containerd", d.config.running().Runtime.Address))
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	group, ctx := errgroup.WithContext(ctx)
+	if d.containerd != nil {
+		group.Go(func() error { return d.containerd.Run(ctx) })
+	}
+	group.Go(func() error { return d.runtime.Run(ctx) })
+	group.Go(func() error { return d.agent.Run(ctx) })
+	group.Go(func() error { return d.sources.Run(ctx, d.config.running().Sources) })
+	group.Go(func() error { return d.archives.Run(ctx) })
+	group.Go(func() error { return d.api.Run(ctx) })
+	group.Go(func() error { return d.tellOfRuntime(ctx) })
+	group.Go(func() error { return d.notify(ctx) })
+	group.Go(func() error { return d.obeySignals(ctx, end) })
+	err := group.Wait()
+	if errors.Is(err, context.Canceled) {
+		err = nil
+	}
+	if err == nil && d.config.running().OnExit == config.OnExitDrain {
+		err = d.leaveNothing()
+	}
+	if err != nil {
+		d.log.Error("podstead ends", zap.Error(err))
+		return err
+	}
+	d.log.Info("podstead has ended")
+	return nil
+}
+
+// notify tells the service manager that podstead is ready once the API
+// answers, and how it goes after that.
+func (d *daemon) notify(ctx context.Context) error {
+	select {
+	case <-d.api.Listening():
+	case <-ctx.Done():
+		return nil
+	}
+	return d.notifier.Run(ctx)
+}
+
+// tellOfRuntime tells the agent, whenever containerd comes up, which one it
+// is.
+func (d *daemon) tellOfRuntime(ctx context.Context) error {
+	told := false
+	for {
+		changed := d.agent.Changed()
+		up := d.agent.Latest().Runtime.Up
+		if up && !told {
+			if version, err := d.runtime.Version(ctx); err == nil {
+				d.agent.SetRuntime(version, d.warnings())
+				told = true
+			}
+		}
+		told = told && up
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// warnings tell what this host can't do.
+func (d *daemon) warnings() []string {
+	warnings := d.cgroups.Capabilities().Missing
+	if d.containerd != nil {
+		if w := d.containerd.Status().Warning; w != "" {
+			warnings = append(warnings, w)
+		}
+	}
+	return warnings
+}
+
+// leaveNothing ends what outlives podstead otherwise, after its pods were
+// drained.
+func (d *daemon) leaveNothing() error {
+	ctx, cancel := context.WithTimeout(context.Background(), endTime)
+	defer cancel()
+	if d.containerd != nil {
+		if err := d.containerd.Stop(ctx); err != nil {
+			return fmt.Errorf("end containerd: %w", err)
+		}
+	}
+	if err := d.cgroups.RemoveRoot(ctx); err != nil {
+		return fmt.Errorf("remove the cgroups: %w", err)
+	}
+	return nil
+}

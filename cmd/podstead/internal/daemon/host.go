@@ -1,0 +1,128 @@
+package daemon
+
+import (
+	"fmt"
+	"os"
+	goruntime "runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/containerd/containerd/v2/contrib/apparmor"
+	"github.com/containerd/containerd/v2/pkg/cap"
+	"github.com/containerd/containerd/v2/pkg/oci"
+	"golang.org/x/sys/unix"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/podstead/podstead/cmd/podstead/internal/config"
+	"github.com/podstead/podstead/network"
+	"github.com/podstead/podstead/pod"
+	"github.com/podstead/podstead/runtime/spec"
+)
+
+// now reads CLOCK_BOOTTIME and the wall clock.
+func now() pod.Stamp {
+	var t unix.Timespec
+	// The clock is there since Linux 2.6.39, so the call can't fail.
+	_ = unix.ClockGettime(unix.CLOCK_BOOTTIME, &t)
+	return pod.Stamp{Moment: pod.Moment(t.Nano()), Wall: time.Now()}
+}
+
+func bootID() (string, error) {
+	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return "", fmt.Errorf("read the boot's id: %w", err)
+	}
+	return strings.TrimSpace(string(id)), nil
+}
+
+// node describes this server.
+func node(c *config.Configuration, id, boot string) (pod.Node, error) {
+	ips, err := network.HostIPs()
+	if err != nil {
+		return pod.Node{}, fmt.Errorf("read the host's addresses: %w", err)
+	}
+	capacity, err := capacity()
+	if err != nil {
+		return pod.Node{}, err
+	}
+	allocatable := capacity.DeepCopy()
+	for name, reserved := range map[corev1.ResourceName]config.Quantity{
+		corev1.ResourceCPU: c.Reserved.CPU, corev1.ResourceMemory: c.Reserved.Memory,
+	} {
+		left := allocatable[name]
+		left.Sub(reserved.Quantity)
+		if left.Sign() <= 0 {
+			all := capacity[name]
+			return pod.Node{}, fmt.Errorf("reserved.%s: got %s, want less than the %s that this server has",
+				name, reserved.String(), all.String())
+		}
+		allocatable[name] = left
+	}
+	return pod.Node{ID: id, Name: c.NodeName, HostIPs: ips, Capacity: capacity, Allocatable: allocatable, BootID: boot}, nil
+}
+
+func capacity() (corev1.ResourceList, error) {
+	var info unix.Sysinfo_t
+	if err := unix.Sysinfo(&info); err != nil {
+		return nil, fmt.Errorf("read the size of the memory: %w", err)
+	}
+	return corev1.ResourceList{
+		corev1.ResourceCPU:    *resource.NewQuantity(int64(goruntime.NumCPU()), resource.DecimalSI),
+		corev1.ResourceMemory: *resource.NewQuantity(int64(info.Totalram)*int64(info.Unit), resource.BinarySI),
+	}, nil
+}
+
+// hostFacts is what OCI specs depend on beside the pod.
+func hostFacts(v2 bool) (spec.Host, error) {
+	h := spec.Host{CgroupV2: v2, Seccomp: exists("/proc/sys/kernel/seccomp/actions_avail"), CPUs: possibleCPUs()}
+	var err error
+	if h.Capabilities, err = cap.Current(); err != nil {
+		return h, fmt.Errorf("read our capabilities: %w", err)
+	}
+	if h.Devices, err = oci.HostDevices(); err != nil {
+		return h, fmt.Errorf("list the host's devices: %w", err)
+	}
+	if enabled, err := os.ReadFile("/sys/module/apparmor/parameters/enabled"); err == nil && strings.HasPrefix(string(enabled), "Y") {
+		if err := apparmor.LoadDefaultProfile(spec.AppArmorDefault); err != nil {
+			return h, fmt.Errorf("load the AppArmor profile of containers (is apparmor_parser installed?): %w", err)
+		}
+		h.AppArmor, h.AppArmorProfiles = true, appArmorProfiles()
+	}
+	return h, nil
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// possibleCPUs reads the kernel's list of possible CPUs, such as 0-3.
+func possibleCPUs() int {
+	text, err := os.ReadFile("/sys/devices/system/cpu/possible")
+	if err != nil {
+		return goruntime.NumCPU()
+	}
+	list := strings.TrimSpace(string(text))
+	last, err := strconv.Atoi(list[strings.LastIndexAny(list, "-,")+1:])
+	if err != nil {
+		return goruntime.NumCPU()
+	}
+	return last + 1
+}
+
+// appArmorProfiles lists the loaded profiles: lines of "name (mode)".
+func appArmorProfiles() []string {
+	text, err := os.ReadFile("/sys/kernel/security/apparmor/profiles")
+	if err != nil {
+		return []string{spec.AppArmorDefault}
+	}
+	var names []string
+	for line := range strings.Lines(string(text)) {
+		if i := strings.LastIndex(line, " ("); i > 0 {
+			names = append(names, line[:i])
+		}
+	}
+	return names
+}

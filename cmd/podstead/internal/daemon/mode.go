@@ -1,0 +1,49 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+
+	"go.uber.org/zap"
+
+	"github.com/podstead/podstead/cmd/podstead/internal/config"
+	"github.com/podstead/podstead/cmd/podstead/internal/state"
+)
+
+// usedRuntime is which containerd our containers are in.
+type usedRuntime struct {
+	Mode      string `json:"mode"`
+	Address   string `json:"address"`
+	Namespace string `json:"namespace"`
+}
+
+func (u usedRuntime) String() string {
+	return fmt.Sprintf("mode %s, address %s, namespace %s", u.Mode, u.Address, u.Namespace)
+}
+
+// refuseNewRuntime refuses to use another containerd while pods live in the
+// one before: each would get a second copy. Pods are known by their cgroups,
+// so nothing has to answer.
+func (d *daemon) refuseNewRuntime(cfg *config.Configuration) error {
+	file := state.NewFile[usedRuntime](filepath.Join(cfg.StateDir, runtimeFile))
+	wanted := usedRuntime{cfg.Runtime.Mode, cfg.Runtime.Address, cfg.Runtime.Namespace}
+	used, known, err := file.Load()
+	if err != nil {
+		d.log.Warn("it is not known any more which containerd was used", zap.Error(err))
+	}
+	if known && used != wanted {
+		live, err := d.cgroups.List(context.Background())
+		if err != nil {
+			return fmt.Errorf("look for living pods: %w", err)
+		}
+		if len(live) > 0 {
+			return fmt.Errorf("runtime: got %s, but %d pods live in the containerd of %s: stop them first (run once with the old values and onExit: drain), or set the old values again",
+				wanted, len(live), used)
+		}
+	}
+	if err := file.Save(wanted); err != nil {
+		return fmt.Errorf("keep which containerd is used: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,58 @@
+// Podstead keeps the containers of a server as its Kubernetes manifests say.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	goruntime "runtime"
+	"runtime/debug"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/podstead/podstead/api"
+	"github.com/podstead/podstead/cmd/podstead/internal/cli"
+	"github.com/podstead/podstead/cmd/podstead/internal/daemon"
+)
+
+func main() {
+	os.Exit(run())
+}
+
+func run() int {
+	ctx := context.Background()
+	isDaemon := len(os.Args) > 1 && os.Args[1] == "run"
+	if !isDaemon {
+		// The daemon has an end of its own.
+		var stop context.CancelFunc
+		ctx, stop = signal.NotifyContext(ctx, unix.SIGINT, unix.SIGTERM)
+		defer stop()
+	}
+	version := buildVersion()
+	app := &cli.App{
+		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv, Now: time.Now, Version: version,
+		Daemon: func(ctx context.Context, file string) error {
+			return daemon.Run(ctx, daemon.Options{ConfigFile: file, Version: version, Log: os.Stderr})
+		},
+	}
+	return app.Main(ctx, os.Args[1:])
+}
+
+// buildVersion is what the Go toolchain knows of this program.
+func buildVersion() api.Version {
+	v := api.Version{Version: "devel", Go: goruntime.Version(), Platform: goruntime.GOOS + "/" + goruntime.GOARCH}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return v
+	}
+	if info.Main.Version != "" && info.Main.Version != "(devel)" {
+		v.Version = info.Main.Version
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" && len(s.Value) >= 7 {
+			v.Commit = s.Value[:7]
+		}
+	}
+	return v
+}

@@ -1,0 +1,92 @@
+// Package systemd tells the service manager how podstead is. Without one it
+// does nothing.
+package systemd
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+)
+
+// Config says what is told.
+type Config struct {
+	// Status is one line for people, asked for with each sign of life.
+	Status func() string
+	// Alive returns nil while podstead does its work. While it does not,
+	// the watchdog gets no sign of life, and systemd restarts podstead.
+	Alive func(ctx context.Context) error
+}
+
+// Notifier talks to the service manager. Its methods may be called from any
+// goroutine.
+type Notifier struct{ cfg Config }
+
+// New returns a Notifier; Run starts its work.
+func New(cfg Config) *Notifier { return &Notifier{cfg: cfg} }
+
+// idleInterval is how often the status is told where no watchdog is set.
+const idleInterval = 30 * time.Second
+
+// Run tells that podstead is ready and then gives signs of life, twice as
+// often as the watchdog asks for, until ctx ends.
+func (n *Notifier) Run(ctx context.Context) error {
+	interval := idleInterval
+	limit, err := daemon.SdWatchdogEnabled(false)
+	if err != nil {
+		return fmt.Errorf("read the watchdog's settings: %w", err)
+	}
+	if limit > 0 {
+		interval = limit / 2
+	}
+	sent, err := n.send(daemon.SdNotifyReady + "\nSTATUS=" + n.cfg.Status())
+	if err != nil || !sent {
+		return err
+	}
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			_, err := n.send(daemon.SdNotifyStopping)
+			return err
+		case <-ticker.C:
+			if err := n.beat(ctx, interval); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func (n *Notifier) beat(ctx context.Context, patience time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	state := "STATUS=" + n.cfg.Status()
+	if n.cfg.Alive(ctx) == nil {
+		state += "\n" + daemon.SdNotifyWatchdog
+	}
+	_, err := n.send(state)
+	return err
+}
+
+// Reloading tells that the configuration is read again; Reloaded that it was.
+func (n *Notifier) Reloading() error {
+	_, err := n.send(daemon.SdNotifyReloading + "\n" + daemon.SdNotifyMonotonicUsec())
+	return err
+}
+
+// Reloaded ends what Reloading began.
+func (n *Notifier) Reloaded() error {
+	_, err := n.send(daemon.SdNotifyReady)
+	return err
+}
+
+// send reports whether there is somebody to tell.
+func (n *Notifier) send(state string) (bool, error) {
+	sent, err := daemon.SdNotify(false, state)
+	if err != nil {
+		return false, fmt.Errorf("notify the service manager: %w", err)
+	}
+	return sent, nil
+}

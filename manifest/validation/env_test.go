@@ -53,6 +53,8 @@ func TestEnv(t *testing.T) {
 			[]string{at + `.valueFrom.fieldRef.fieldPath: invalid: is no field that a variable can take (got "spec.hostname", want ` + fields + ")"}, ref("metadata.uid")},
 		{"all labels", ref("metadata.labels"),
 			[]string{at + `.valueFrom.fieldRef.fieldPath: invalid: is no field that a variable can take (got "metadata.labels", want ` + fields + ")"}, ref("metadata.labels['app']")},
+		{"unclosed label", ref("metadata.labels['app'"),
+			[]string{at + `.valueFrom.fieldRef.fieldPath: invalid: is no field that a variable can take (got "metadata.labels['app'", want ` + fields + ")"}, ref("metadata.labels['app']")},
 		{"label key", ref("metadata.labels['a b']"),
 			[]string{at + `.valueFrom.fieldRef.fieldPath: invalid: name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]') (got "metadata.labels['a b']")`}, ref("metadata.labels['example.com/app']")},
 		{"annotation key", ref("metadata.annotations['']"),

@@ -37,7 +37,7 @@ func TestResources(t *testing.T) {
 	checkRules(t, []rule{
 		{"negative cpu", requests("cpu", "-1"), []string{req + "[cpu]: invalid-quantity: is negative (got -1, want 0 or more)"}, requests("cpu", "0")},
 		{"negative memory", limits("memory", "-5Mi"), []string{lim + "[memory]: invalid-quantity: is negative (got -5Mi, want 0 or more)"}, limits("memory", "5Mi")},
-		{"cpu 1e30", limits("cpu", "1e30"), []string{lim + cores + "1e30, want at most 8192, such as 100m for a tenth of a core)"}, limits("cpu", "1e3")},
+		{"cpu 1e30", limits("cpu", "1e30"), []string{lim + cores + "1e30, want at most 8192, such as 100m for a tenth of a core)"}, limits("cpu", "8192")},
 		{"cpu 100M", limits("cpu", "100M"), []string{lim + cores + "100M, want at most 8192, such as 100m for a tenth of a core)"}, limits("cpu", "100m")},
 		{"cpu zero limit", limits("cpu", "0"), []string{lim + "[cpu]: invalid-quantity: is zero (got 0, want more than 0, or the limit left out for no limit)"}, limits("cpu", "1m")},
 		{"memory 1e30", requests("memory", "1e30"), []string{req + "[memory]: invalid-quantity: is more than a server can have (got 1e30, want at most 4Pi)"}, requests("memory", "4Pi")},

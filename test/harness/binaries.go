@@ -1,6 +1,7 @@
 package harness
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -39,6 +40,9 @@ var Binaries = sync.OnceValues(func() (string, error) {
 	}
 	defer unlock()
 	ours := []string{module + "/cmd/podstead", module + "/cmd/podstead-logger", module + "/cmd/podstead-pause"}
+	if err := images.Track(context.Background(), ours...); err != nil {
+		return "", err
+	}
 	if err := build(dir, nil, ours...); err != nil {
 		return "", err
 	}

@@ -68,6 +68,9 @@ func GoBinary(ctx context.Context, pkg string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if err := Track(ctx, pkg); err != nil {
+		return "", err
+	}
 	out := filepath.Join(cache, path.Base(pkg))
 	// Tests of several packages may do this at once.
 	part := fmt.Sprintf("%s.%d.part", out, os.Getpid())

@@ -71,27 +71,32 @@ func NewDirectory(config DirectoryConfig) *Directory {
 // after every rescan with the new time of success. It returns without waiting
 // for a file system that hangs.
 func (d *Directory) Run(ctx context.Context, publish func(pod.SourceState)) error {
-	origin := pod.Origin{Source: d.config.Name, File: d.config.Path}
+	notify, err := newInotify()
+	if err != nil {
+		notify = nil
+	}
+	return d.newRun(notify, err, publish).run(ctx)
+}
+
+// newRun starts from what is on disk. notify is nil when the kernel gives no
+// notice of changes, for the reason of watchError.
+func (d *Directory) newRun(notify *inotify, watchError error, publish func(pod.SourceState)) *directoryRun {
 	r := &directoryRun{
-		config: d.config,
-		origin: origin,
-		output: newOutput(d.config.Name, KindDirectory, d.config.Path, d.config.Priority, publish),
-		saver:  newSaver(d.config.Store, d.config.Name),
-		scans:  make(chan scan, 1),
+		config:     d.config,
+		origin:     pod.Origin{Source: d.config.Name, File: d.config.Path},
+		output:     newOutput(d.config.Name, KindDirectory, d.config.Path, d.config.Priority, publish),
+		saver:      newSaver(d.config.Store, d.config.Name),
+		notify:     notify,
+		watchError: watchError,
+		scans:      make(chan scan, 1),
 	}
 	state, stored := saved{}, false
-	r.ledger, state, stored, r.storeProblem = r.saver.load(origin)
+	r.ledger, state, stored, r.storeProblem = r.saver.load(r.origin)
 	if stored {
 		r.output.restore(state)
 	}
-	notify, err := newInotify()
-	if err != nil {
-		r.watchError = err
-		notify = nil
-	}
-	r.notify = notify
 	r.scanner = newScanner(d.config, notify, r.ledger)
-	return r.run(ctx)
+	return r
 }
 
 // directoryRun is the state of one Run; only its loop touches it.

@@ -82,50 +82,6 @@ func (l ledger) orphans(readings []reading) map[pod.Key]pod.Desired {
 	return orphans
 }
 
-// limited applies the limits on the whole source. A pod that is over a limit
-// stays as it was wanted before, if it was.
-func (l ledger) limited(files map[string]file, policy Policy) ledger {
-	before := map[pod.Key]entry{}
-	for _, e := range l.wanted {
-		before[e.Key] = e
-	}
-	candidates := collect(files)
-	next := ledger{files: files}
-	if policy.Source == nil {
-		next.wanted = candidates
-		return next
-	}
-	over := map[pod.Key]bool{}
-	for _, p := range policy.Source(incumbentsFirst(candidates, before)) {
-		_, kept := before[p.Key]
-		p.Consequence = consequence(p, []pod.Key{p.Key}, kept)
-		next.refused = append(next.refused, p)
-		over[p.Key] = over[p.Key] || p.Severity == pod.Error
-	}
-	for _, e := range candidates {
-		old, kept := before[e.Key]
-		switch {
-		case !over[e.Key]:
-			next.wanted = append(next.wanted, e)
-		case kept:
-			next.wanted = append(next.wanted, entry{file: e.file, Desired: old.Desired})
-		}
-	}
-	return next
-}
-
-func incumbentsFirst(candidates []entry, before map[pod.Key]entry) []pod.Desired {
-	var old, fresh []pod.Desired
-	for _, e := range candidates {
-		if _, ok := before[e.Key]; ok {
-			old = append(old, e.Desired)
-		} else {
-			fresh = append(fresh, e.Desired)
-		}
-	}
-	return append(old, fresh...)
-}
-
 // collect lists the pods of all files, sorted by key, file and item.
 func collect(files map[string]file) []entry {
 	var all []entry

@@ -64,9 +64,9 @@ type Parser func(data []byte, origin pod.Origin) Parsed
 type Policy struct {
 	// Pod judges one pod. An error refuses it.
 	Pod func(pod.Desired) []pod.Problem
-	// Source judges all pods of the source together. An error refuses the
-	// pod that it names by Key. Pods that are wanted already come first, so
-	// that a limit hits newcomers.
+	// Source judges all pods of the source together. Errors say that they are
+	// too many, and more pods never make fewer errors. Which pod an error
+	// names does not matter: those that were wanted already stay.
 	Source func([]pod.Desired) []pod.Problem
 }
 

@@ -85,6 +85,21 @@ func NewURL(config URLConfig) (*URL, error) {
 // Run polls until ctx ends, and then returns nil. It calls publish, from one
 // goroutine, after every successful poll, and whenever anything else changed.
 func (u *URL) Run(ctx context.Context, publish func(pod.SourceState)) error {
+	r := u.newRun(publish)
+	group, inner := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		r.saver.run(inner)
+		return nil
+	})
+	group.Go(func() error {
+		r.loop(inner)
+		return nil
+	})
+	return group.Wait()
+}
+
+// newRun starts from what is on disk.
+func (u *URL) newRun(publish func(pod.SourceState)) *urlRun {
 	r := &urlRun{
 		config: u.config,
 		origin: u.origin,
@@ -98,16 +113,7 @@ func (u *URL) Run(ctx context.Context, publish func(pod.SourceState)) error {
 	if stored {
 		r.output.restore(state)
 	}
-	group, inner := errgroup.WithContext(ctx)
-	group.Go(func() error {
-		r.saver.run(inner)
-		return nil
-	})
-	group.Go(func() error {
-		r.loop(inner)
-		return nil
-	})
-	return group.Wait()
+	return r
 }
 
 // urlRun is the state of one Run; only its loop touches it.

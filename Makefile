@@ -6,9 +6,7 @@
 
 SHELL       := /bin/bash
 BIN         := bin
-VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-GOFLAGS     += -trimpath
-LDFLAGS     := -s -w -X main.version=$(VERSION)
+LDFLAGS     := -s -w
 # What a server needs of containerd and nothing else: no CRI, no other file systems.
 CONTAINERD_TAGS := no_cri no_btrfs no_zfs no_devmapper
 CONTAINERD  := github.com/containerd/containerd/v2

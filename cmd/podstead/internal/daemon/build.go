@@ -112,9 +112,17 @@ func (d *daemon) buildAgent(cfg *config.Configuration, server pod.Node) error {
 		Runtime:    pod.RuntimeState{Mode: cfg.Runtime.Mode, Address: cfg.Runtime.Address},
 		Containers: d.runtime, Images: d.runtime, Sandboxes: boxes, Network: net, Volumes: vols, Cgroups: d.cgroups,
 		Logs: logRemover{cfg.LogDir}, History: state.NewHistory(filepath.Join(cfg.StateDir, historyFile)),
-		Now: now, Default: manifest.Default, Starts: cfg.Parallelism.Starts, Pulls: cfg.Parallelism.Pulls, Log: d.log.Logger,
+		Now: now, Default: manifest.Default, Sources: sourceNames(cfg.Sources), Starts: cfg.Parallelism.Starts, Pulls: cfg.Parallelism.Pulls, Log: d.log.Logger,
 	})
 	return nil
+}
+
+func sourceNames(list []config.Source) []string {
+	names := make([]string, len(list))
+	for i := range list {
+		names[i] = list[i].Name
+	}
+	return names
 }
 
 func planSettings(r config.Restart) plan.Settings {

@@ -18,6 +18,9 @@ const (
 	// MaxNodes is how many keys and values an object (a document, an entry
 	// of a list) may have, and how many the aliases of a file may stand for.
 	MaxNodes = 10_000
+	// MaxDocumentNodes is how many keys and values the document of a List
+	// may have in all, as far as its punctuation tells.
+	MaxDocumentNodes = 150_000
 	// MaxObjects is how many documents and entries of lists a file may have.
 	MaxObjects = 10_000
 	// MaxProblems is how many problems are reported for one object.

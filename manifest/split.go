@@ -78,3 +78,32 @@ func looksLikeJSON(data []byte) bool {
 	}
 	return false
 }
+
+// nodeBound is at least the number of keys and values in a section: each
+// needs its punctuation, but not all punctuation stands for one. It keeps
+// documents from the reader that would take hundreds of megabytes there.
+func (s section) nodeBound() int {
+	bound := 1
+	for i, c := range s.data {
+		next := byte('\n')
+		if i+1 < len(s.data) {
+			next = s.data[i+1]
+		}
+		switch c {
+		case ',', '[', '{':
+			bound++
+		case '-':
+			if isBlank(next) {
+				bound++
+			}
+		case ':', '?':
+			quoted := i > 0 && (s.data[i-1] == '"' || s.data[i-1] == '\'')
+			if isBlank(next) || quoted || bytes.IndexByte([]byte("[{\"',]}"), next) >= 0 {
+				bound += 2
+			}
+		}
+	}
+	return bound
+}
+
+func isBlank(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }

@@ -7,11 +7,19 @@ import (
 	"io"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/podstead/podstead/pod"
 )
 
 // parse returns the objects of a section that could be read, and what ended
 // the reading if it was not the end. Empty documents are left out.
 func (s section) parse() ([]*node, *trouble) {
+	if s.nodeBound() > MaxDocumentNodes {
+		return nil, &trouble{
+			at: place{s.line, 1}, reason: pod.ReasonTooComplex,
+			message: fmt.Sprintf("it has more than %d keys and values; split it into several documents", MaxDocumentNodes),
+		}
+	}
 	if !looksLikeJSON(s.data) {
 		return s.parseYAML()
 	}

@@ -396,3 +396,37 @@ func TestBadURLsAreRefused(t *testing.T) {
 		t.Error("a certificate without key was accepted")
 	}
 }
+
+func TestDeadlinesOfAnAnswer(t *testing.T) {
+	for name, test := range map[string]struct {
+		handler http.HandlerFunc
+		change  func(*URLConfig)
+		want    string
+	}{
+		"header": {silent, func(c *URLConfig) { c.Timeout = time.Minute }, "no header of an answer in time (want it within 100ms)"},
+		"rate":   {drip, func(c *URLConfig) { c.Timeout = 2 * time.Second }, "comes too slowly (want 1000 bytes per second)"},
+		"total":  {drip, func(c *URLConfig) { c.MinRate = 1 }, "did not end in time (want its end within 400ms)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r, _ := runURL(t, poll(serve(t, test.handler, false).URL, test.change))
+			s, _ := r.until(t, "error", func(s pod.SourceState) bool { return s.Error != "" })
+			if s.ErrorReason != ReasonTimeout || !strings.Contains(s.Error, test.want) {
+				t.Errorf("class %q, error %q; want timeout and %q", s.ErrorReason, s.Error, test.want)
+			}
+		})
+	}
+}
+
+func TestFailuresArePolledLessOften(t *testing.T) {
+	r := &urlRun{config: URLConfig{Interval: 10 * time.Second}}
+	for failures, want := range []int{10, 20, 40, 80, 100, 100, 100} {
+		r.failures = failures
+		for range 100 {
+			low, high := time.Duration(want)*900*time.Millisecond, time.Duration(want)*1100*time.Millisecond
+			if got := r.pause(); got < low || got > high {
+				t.Fatalf("after %d failures the pause is %v, want %v to %v", failures, got, low, high)
+			}
+		}
+	}
+}

@@ -112,14 +112,14 @@ func guestImage(program string) (v1.Image, error) {
 // host is a containerd of its own with a Runtime on it.
 type host struct {
 	*Runtime
-	t      *testing.T
+	t      testing.TB
 	dir    string
 	server *containerd.Server
 	cgroup string
 }
 
 // newHost starts containerd and ends everything of it when the test ends.
-func newHost(t *testing.T, change ...func(*Config)) *host {
+func newHost(t testing.TB, change ...func(*Config)) *host {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "pst")
 	if err != nil {
@@ -152,7 +152,7 @@ func newHost(t *testing.T, change ...func(*Config)) *host {
 }
 
 // newHostWithImage has the guest image, too.
-func newHostWithImage(t *testing.T, change ...func(*Config)) (*host, pod.Image) {
+func newHostWithImage(t testing.TB, change ...func(*Config)) (*host, pod.Image) {
 	h := newHost(t, change...)
 	list, err := h.Import(t.Context(), built.archive)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	corev1 "k8s.io/api/core/v1"
@@ -187,6 +188,22 @@ func TestExecEndsWithItsContext(t *testing.T) {
 	cancel(why)
 	if _, err := h.Exec(ctx, q.ID, ExecRequest{Command: []string{"/guest", "wait"}}); err == nil {
 		t.Error("a context that has ended is no error")
+	}
+	h.checkNoExec(q)
+}
+
+// A call that is given up while containerd is at work on it takes effect all
+// the same.
+func TestExecLeavesNothingWheneverItEnds(t *testing.T) {
+	h, img := newHostWithImage(t)
+	q := h.request(img, "web", "wait")
+	h.start(q)
+	for i := range 25 {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i)*8*time.Millisecond)
+		if _, err := h.Exec(ctx, q.ID, ExecRequest{Command: []string{"/guest", "wait"}}); err == nil {
+			t.Error("the end of the context is no error")
+		}
+		cancel()
 	}
 	h.checkNoExec(q)
 }

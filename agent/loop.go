@@ -237,8 +237,10 @@ func (l *loop) takeSource(s pod.SourceState) {
 	old := l.sources[s.Name]
 	l.sources[s.Name] = s
 	l.unmerged, l.unpublished = true, true
-	for _, key := range problemKeys(old, s) {
-		l.dirty[key] = true
+	if !slices.Equal(old.Problems, s.Problems) {
+		for key := range l.pods {
+			l.dirty[key] = true
+		}
 	}
 	for _, p := range s.Problems {
 		if !slices.Contains(old.Problems, p) {
@@ -265,18 +267,6 @@ func (l *loop) sourceProblem(p pod.Problem) {
 		text += "; " + p.Consequence
 	}
 	l.event(p.Key, kind, reason, text)
-}
-
-func problemKeys(states ...pod.SourceState) []pod.Key {
-	var keys []pod.Key
-	for _, s := range states {
-		for _, p := range s.Problems {
-			if p.Key != (pod.Key{}) {
-				keys = append(keys, p.Key)
-			}
-		}
-	}
-	return keys
 }
 
 func sortedKeys[V any](m map[pod.Key]V) []pod.Key {

@@ -45,7 +45,7 @@ func (l *loop) view(ps *podState, v plan.View, old []pod.View, now pod.Stamp) po
 	} else {
 		keepTransitions(p, nil, now)
 	}
-	view := pod.View{Pod: p, Instance: i, Origin: v.Spec.Origin, Notes: ps.notes, Problems: l.problems(ps.key)}
+	view := pod.View{Pod: p, Instance: i, Origin: v.Spec.Origin, Notes: ps.notes, Problems: l.problems(ps.key, v.Spec.Origin)}
 	for _, c := range ps.containers {
 		if c.Instance.Number == v.Number && isLatest(ps, c) {
 			view.Containers = append(view.Containers, containerView(ps, c, v, now))
@@ -108,12 +108,15 @@ func containerView(ps *podState, c pod.Container, v plan.View, now pod.Stamp) po
 	return view
 }
 
-// problems lists what is wrong with the manifests of a pod.
-func (l *loop) problems(key pod.Key) []pod.Problem {
+// problems lists what is wrong with the manifests of a pod, the file that it
+// comes from included: of a file that can't be parsed nobody knows which pods
+// it names now.
+func (l *loop) problems(key pod.Key, origin pod.Origin) []pod.Problem {
 	var found []pod.Problem
 	for _, name := range slices.Sorted(maps.Keys(l.sources)) {
 		for _, p := range l.sources[name].Problems {
-			if p.Key == key {
+			file := p.Key == (pod.Key{}) && p.Origin.Source == origin.Source && p.Origin.File == origin.File
+			if p.Key == key || file {
 				found = append(found, p)
 			}
 		}

@@ -1,13 +1,14 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"time"
 
 	"golang.org/x/term"
@@ -81,9 +82,9 @@ All pods are ready, %s after podstead was started. Try in another terminal:
   sed -i 's/memory: 64Mi/memory: 96Mi/' %[3]s/web.yaml
                                                    a new limit: nothing restarts
   %[2]s logs -f queue
-  %[2]s exec web -- /demo serve nonsense
-  %[2]s describe pod queue
-  %[2]s restart pod web
+  %[2]s describe pod web
+  %[2]s top pods
+  %[2]s restart pod queue
   %[2]s events -w
   kill -9 $(pgrep -f 'demo tick')                  it is back at once, and counted
   echo oops >> %[3]s/web.yaml                      a broken manifest: the pod goes on
@@ -104,7 +105,11 @@ func relative(path string) string {
 	return short
 }
 
-// screen draws over what it drew before.
+// ages is the last column of the table, which changes all the time.
+var ages = regexp.MustCompile(`(?m) +\S+$`)
+
+// screen draws over what it drew before. Where it is no terminal it prints
+// the table again when more than the ages changed, and the hint once.
 type screen struct {
 	terminal bool
 	hinted   bool
@@ -114,17 +119,20 @@ type screen struct {
 }
 
 func (s *screen) draw(table string) {
-	table += s.hint
-	if table == s.last {
+	what := table + s.hint
+	if !s.terminal {
+		what = ages.ReplaceAllString(what, "")
+	}
+	if what == s.last {
 		return
 	}
-	s.last = table
+	s.last = what
 	if s.terminal && s.lines > 0 {
 		fmt.Printf("\x1b[%dA\x1b[J", s.lines)
 	}
+	fmt.Print(table + s.hint)
+	s.lines = strings.Count(table+s.hint, "\n")
 	if !s.terminal {
-		s.hint = "" // said once
+		s.hint, s.last = "", ages.ReplaceAllString(table, "")
 	}
-	fmt.Print(table)
-	s.lines = bytes.Count([]byte(table), []byte("\n"))
 }

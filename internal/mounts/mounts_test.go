@@ -130,10 +130,20 @@ func TestRemoveAllOfManyAndOfDeepFolders(t *testing.T) {
 		fd = next
 	}
 	must(t, unix.Close(fd))
+	limitFiles(t, 200)
 	must(t, mounts.RemoveAll(t.Context(), dir))
 	if _, err := os.Lstat(dir); !os.IsNotExist(err) {
 		t.Errorf("left: %v", err)
 	}
+}
+
+// limitFiles bounds the descriptors of this process for one test.
+func limitFiles(t *testing.T, n uint64) {
+	t.Helper()
+	var old unix.Rlimit
+	must(t, unix.Getrlimit(unix.RLIMIT_NOFILE, &old))
+	must(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: n, Max: old.Max}))
+	t.Cleanup(func() { _ = unix.Setrlimit(unix.RLIMIT_NOFILE, &old) })
 }
 
 func TestRemoveAllStopsWithItsContext(t *testing.T) {

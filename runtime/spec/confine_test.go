@@ -83,7 +83,11 @@ func TestConfinementThatTheHostLacks(t *testing.T) {
 	if got := build(t, in).Process.ApparmorProfile; got != "web" {
 		t.Errorf("AppArmor profile %q, want web", got)
 	}
-	security(p).AppArmorProfile = nil
+	podSecurity(p).AppArmorProfile, security(p).AppArmorProfile = security(p).AppArmorProfile, nil
+	if got := build(t, in).Process.ApparmorProfile; got != "web" {
+		t.Errorf("AppArmor profile %q, want the pod's", got)
+	}
+	podSecurity(p).AppArmorProfile = nil
 	wantRefused(t, in, "CreateContainerConfigError", spec.AppArmorDefault, "not loaded")
 }
 

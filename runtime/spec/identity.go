@@ -63,9 +63,6 @@ func (b *builder) who() (who, field string) {
 	}
 	if b.sc.RunAsGroup != nil {
 		name, _, _ := strings.Cut(who, ":")
-		if name == "" {
-			name = "0"
-		}
 		who = name + ":" + strconv.FormatInt(*b.sc.RunAsGroup, 10)
 	}
 	return who, field

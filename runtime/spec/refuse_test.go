@@ -86,6 +86,8 @@ var refusals = map[string]struct {
 		"CreateContainerError", []string{"config.Env", "JUSTANAME", "NAME=VALUE"}},
 	"image with endless args": {func(_ *corev1.Pod, in *spec.Input) { in.Image.Cmd = []string{strings.Repeat("x", 10<<20)} },
 		"CreateContainerError", []string{"E2BIG"}},
+	"one long argument": {func(p *corev1.Pod, _ *spec.Input) { app(p).Args = []string{strings.Repeat("x", 128<<10)} },
+		"CreateContainerError", []string{"E2BIG", "argument 1", "131072", "131071"}},
 	"2 MiB of env in pieces": {func(p *corev1.Pod, _ *spec.Input) {
 		for i := range 32 {
 			app(p).Env = append(app(p).Env, corev1.EnvVar{Name: "V" + string(rune('A'+i)), Value: strings.Repeat("x", 64<<10)})

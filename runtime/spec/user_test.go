@@ -58,20 +58,24 @@ func TestUserOfImageRefused(t *testing.T) {
 }
 
 func TestUserFilesAreBounded(t *testing.T) {
-	big := []byte(strings.Repeat("x:x:5:5::/:/bin/sh\n", spec.MaxUserFile/16))
+	bigPasswd := []byte(passwd + strings.Repeat("x:x:5:5::/:/bin/sh\n", spec.MaxUserFile/16))
+	bigGroup := []byte(group + strings.Repeat("x:x:5:\n", spec.MaxUserFile/6))
 	long := []byte("app:x:1000:1000:" + strings.Repeat("g", 200<<10) + ":/:/bin/sh\n")
-	for name, change := range map[string]func(*spec.Input){
-		"huge passwd":        func(in *spec.Input) { in.Passwd = big },
-		"huge group":         func(in *spec.Input) { in.Group = big },
-		"line without end":   func(in *spec.Input) { in.Passwd = long },
-		"too many groups":    func(in *spec.Input) { in.Group = manyGroups(70_000) },
-		"passwd of one byte": func(in *spec.Input) { in.Passwd = []byte{0} },
+	for name, c := range map[string]struct {
+		change func(*spec.Input)
+		want   string
+	}{
+		"huge passwd":        {func(in *spec.Input) { in.Passwd = bigPasswd }, "larger than 1048576 bytes"},
+		"huge group":         {func(in *spec.Input) { in.Group = bigGroup }, "larger than 1048576 bytes"},
+		"line without end":   {func(in *spec.Input) { in.Passwd = long }, "too long"},
+		"too many groups":    {func(in *spec.Input) { in.Group = manyGroups(70_000) }, "at most 65536"},
+		"passwd of one byte": {func(in *spec.Input) { in.Passwd = []byte{0} }, "app"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			in := input(webPod())
 			in.Image.User = "app"
-			change(&in)
-			wantRefused(t, in, "CreateContainerError")
+			c.change(&in)
+			wantRefused(t, in, "CreateContainerError", c.want)
 		})
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -54,7 +55,8 @@ func (r *Runtime) pull(ctx context.Context, named reference.Named, progress func
 		r.dropPartial(moving, track)
 		err = r.transfer(moving, name, track.event)
 	}
-	if isNotImplemented(err) {
+	// Without the service, its stream may break before it can say so.
+	if isNotImplemented(err) || errors.Is(err, io.EOF) {
 		err = r.fetch(moving, name, track)
 	}
 	if err != nil {

@@ -174,8 +174,8 @@ func (a *Agent) Run(ctx context.Context) error {
 	defer cancel()
 	defer close(a.ended)
 
-	l := newLoop(ctx, a, &workers)
-	workers.Go(func() { l.watch(ctx) })
+	l := newLoop(a, func(work func(context.Context)) { workers.Go(func() { work(ctx) }) })
+	l.spawn(l.watch)
 	if err := l.loadHistory(); err != nil {
 		a.cfg.Log.Warn("the history of instances could not be read, it is begun anew", zap.Error(err))
 	}

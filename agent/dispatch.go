@@ -29,8 +29,8 @@ func (l *loop) dispatch(ps *podState, a plan.Action) {
 		l.starts++
 	}
 	work := l.operation(ps, a)
-	l.workers.Go(func() {
-		ctx, cancel := context.WithTimeout(l.ctx, l.cfg.OperationTimeout)
+	l.spawn(func(ctx context.Context) {
+		ctx, cancel := context.WithTimeout(ctx, l.cfg.OperationTimeout)
 		defer cancel()
 		applied, err := work(ctx)
 		l.send(func(l *loop) { l.finish(ps, a, applied, err) })
@@ -65,9 +65,7 @@ func (l *loop) finish(ps *podState, a plan.Action, applied fact, err error) {
 		l.fail(ps, a, err)
 		return
 	}
-	if _, failed := ps.failed[a.Name()]; failed {
-		delete(ps.failed, a.Name())
-	}
+	delete(ps.failed, a.Name())
 	l.succeeded(ps, a)
 }
 
@@ -82,20 +80,19 @@ func (l *loop) wakeWaiting() {
 // fail counts a failure against the operation, or, when nothing below could
 // be asked at all, marks the runtime as down.
 func (l *loop) fail(ps *podState, a plan.Action, err error) {
-	if errors.Is(err, context.Canceled) && l.ctx.Err() != nil {
-		return
+	if errors.Is(err, context.Canceled) {
+		return // only the end of the agent cancels
 	}
 	if errors.Is(err, pod.ErrUnavailable) {
 		l.runtimeDown(err)
 		return
 	}
 	f := plan.Failure{Count: ps.failed[a.Name()].Count + 1, At: l.cfg.Now().Moment, Message: err.Error()}
-	var refused *pod.Refused
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[*pod.Refused](err); ok {
 		f.Reason, f.Message = refused.Reason, refused.Message
 	}
 	ps.failed[a.Name()] = f
-	l.failureEvent(ps, a, f)
+	l.event(ps.key, warning, orDefault(f.Reason, "Failed"), f.Message)
 }
 
 // operation binds an action to everything that it needs, so that it runs

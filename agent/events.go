@@ -119,11 +119,6 @@ func (l *loop) exitEvent(ps *podState, c pod.Container) {
 	l.event(ps.key, kind, orDefault(c.Exit.Reason, "Exited"), text)
 }
 
-func (l *loop) failureEvent(ps *podState, a plan.Action, f plan.Failure) {
-	reason := orDefault(f.Reason, "Failed")
-	l.event(ps.key, warning, reason, f.Message)
-}
-
 func (l *loop) pulledEvent(key pod.Key, a plan.Pull, img pod.Image, note string) {
 	if note != "" {
 		l.event(key, warning, "PullFailed", note)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/podstead/podstead/agent/plan"
@@ -18,8 +17,8 @@ const maxSleep = 30 * time.Second
 // loop is the state that one goroutine owns.
 type loop struct {
 	*Agent
-	ctx     context.Context
-	workers *sync.WaitGroup
+	// spawn runs work beside the loop, for at most the life of the agent.
+	spawn func(work func(context.Context))
 
 	sources map[string]pod.SourceState
 	wants   map[pod.Key]plan.Want
@@ -48,9 +47,9 @@ type loop struct {
 	drained  chan struct{}
 }
 
-func newLoop(ctx context.Context, a *Agent, workers *sync.WaitGroup) *loop {
+func newLoop(a *Agent, spawn func(func(context.Context))) *loop {
 	l := &loop{
-		Agent: a, ctx: ctx, workers: workers,
+		Agent: a, spawn: spawn,
 		sources: map[string]pod.SourceState{},
 		wants:   map[pod.Key]plan.Want{},
 		pods:    map[pod.Key]*podState{},

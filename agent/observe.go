@@ -37,8 +37,8 @@ func (l *loop) look(id string) {
 	}
 	l.looks[id] = true
 	rev := ps.rev
-	l.workers.Go(func() {
-		ctx, cancel := context.WithTimeout(l.ctx, l.cfg.OperationTimeout)
+	l.spawn(func(ctx context.Context) {
+		ctx, cancel := context.WithTimeout(ctx, l.cfg.OperationTimeout)
 		defer cancel()
 		c, ok, err := l.cfg.Containers.Observe(ctx, id)
 		l.send(func(l *loop) { l.looked(ps, id, rev, c, ok, err) })
@@ -109,8 +109,8 @@ func (l *loop) relist() {
 		revs[key] = ps.rev
 	}
 	first := !l.runtime.Up
-	l.workers.Go(func() {
-		ctx, cancel := context.WithTimeout(l.ctx, l.cfg.OperationTimeout)
+	l.spawn(func(ctx context.Context) {
+		ctx, cancel := context.WithTimeout(ctx, l.cfg.OperationTimeout)
 		defer cancel()
 		containers, err := l.cfg.Containers.List(ctx)
 		var sandboxes []pod.Sandbox

@@ -54,8 +54,9 @@ func (ps *podState) empty() bool {
 	return len(ps.containers) == 0 && len(ps.sandboxes) == 0 && len(ps.busy) == 0
 }
 
-// newest returns the container that was made last.
-func (ps *podState) newest() (pod.Container, bool) {
+// newest returns the readable container that was made last, a zero one if
+// there is none.
+func (ps *podState) newest() pod.Container {
 	var found pod.Container
 	ok := false
 	for _, c := range ps.containers {
@@ -67,11 +68,11 @@ func (ps *podState) newest() (pod.Container, bool) {
 			found, ok = c, true
 		}
 	}
-	return found, ok
+	return found
 }
 
 func (ps *podState) owner() plan.Owner {
-	c, _ := ps.newest()
+	c := ps.newest()
 	return plan.Owner{Source: c.Origin.Source, File: c.Origin.File}
 }
 
@@ -79,8 +80,7 @@ func (ps *podState) owner() plan.Owner {
 func (ps *podState) livePod() *corev1.Pod {
 	for _, c := range ps.containers {
 		if c.Live() && c.Pod != nil {
-			newest, _ := ps.newest()
-			return newest.Pod
+			return ps.newest().Pod
 		}
 	}
 	return nil

@@ -57,8 +57,8 @@ func (l *loop) dispatchPull(ps *podState, a plan.Pull) {
 	img.busy = true
 	l.pulls++
 	cfg := l.cfg
-	l.workers.Go(func() {
-		got, note, err := fetch(l.ctx, cfg.Images, a, func() { l.send(func(l *loop) { l.pulling(a) }) },
+	l.spawn(func(ctx context.Context) {
+		got, note, err := fetch(ctx, cfg.Images, a, func() { l.send(func(l *loop) { l.pulling(a) }) },
 			func(p pod.ImageProgress) { l.send(func(l *loop) { l.progress(a.Image, p) }) })
 		l.send(func(l *loop) { l.pulled(a, got, note, err) })
 	})

@@ -152,5 +152,5 @@ func (l *loop) publishSnapshot(now pod.Stamp) {
 		}
 		s.Images = append(s.Images, view)
 	}
-	l.Agent.publish(s)
+	l.publish(s)
 }

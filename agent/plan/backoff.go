@@ -50,11 +50,9 @@ func (p *planner) ready(a Action) bool {
 	return false
 }
 
-// try does an action unless its back-off runs; it tells whether it did.
-func (p *planner) try(a Action) bool {
-	if !p.ready(a) {
-		return false
+// try does an action unless its back-off runs.
+func (p *planner) try(a Action) {
+	if p.ready(a) {
+		p.do(a)
 	}
-	p.do(a)
-	return true
 }

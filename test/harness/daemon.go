@@ -26,17 +26,26 @@ func hasKey(yaml, key string) bool {
 	return regexp.MustCompile(`(?m)^` + key + `:`).MatchString(yaml)
 }
 
-// Start starts podstead and waits until its API answers.
+// Start starts podstead and waits until it is ready.
 func (h *Host) Start() {
 	h.t.Helper()
 	h.StartWithoutWaiting()
-	h.Eventually(30*time.Second, func() error {
+	h.WaitReady(30 * time.Second)
+}
+
+// WaitReady waits until podstead is ready and one containerd runs.
+func (h *Host) WaitReady(within time.Duration) {
+	h.t.Helper()
+	h.Eventually(within, func() error {
 		select {
 		case <-h.daemon.done:
-			h.t.Fatalf("podstead ended while it started: %v", h.daemon.err)
+			h.t.Fatalf("podstead ended: %v", h.daemon.err)
 		default:
 		}
-		return h.get("/healthz", nil)
+		if pids := h.pids("containerd"); len(pids) != 1 {
+			return fmt.Errorf("%d containerds run, want 1", len(pids))
+		}
+		return h.get("/readyz", nil)
 	})
 }
 

@@ -145,7 +145,8 @@ func mounts() ([]string, error) {
 	return found, nil
 }
 
-// cgroups returns the cgroups of ours in every hierarchy.
+// cgroups returns the cgroups of pods in every hierarchy: those of ours but
+// the root and the two classes of service, which stay.
 func cgroups(root string) ([]string, error) {
 	hierarchies, err := Hierarchies()
 	if err != nil || root == "" {
@@ -153,8 +154,10 @@ func cgroups(root string) ([]string, error) {
 	}
 	var found []string
 	for _, h := range hierarchies {
-		err := filepath.WalkDir(filepath.Join(h, root), func(path string, d fs.DirEntry, err error) error {
-			if err == nil && d.IsDir() {
+		top := filepath.Join(h, root)
+		stay := []string{top, filepath.Join(top, "besteffort"), filepath.Join(top, "burstable")}
+		err := filepath.WalkDir(top, func(path string, d fs.DirEntry, err error) error {
+			if err == nil && d.IsDir() && !slices.Contains(stay, path) {
 				found = append(found, path)
 			}
 			return ignoreGone(err)

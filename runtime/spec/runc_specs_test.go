@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/containerd/containerd/v2/pkg/cap"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
@@ -172,7 +173,8 @@ func checkConfined(t *testing.T, in spec.Input, r report) {
 	}
 }
 
-func checkPause(t *testing.T, pid int) {
+// statusOf reads /proc/PID/status.
+func statusOf(t *testing.T, pid int) map[string]string {
 	t.Helper()
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
@@ -183,8 +185,21 @@ func checkPause(t *testing.T, pid int) {
 		key, value, _ := strings.Cut(line, ":")
 		status[key] = strings.Join(strings.Fields(value), " ")
 	}
+	return status
+}
+
+func checkPause(t *testing.T, pid int) {
+	t.Helper()
+	status := statusOf(t, pid)
+	// Runc returns a moment before its child becomes the program.
+	for deadline := time.Now().Add(10 * time.Second); status["Name"] != "podstead-pause"; status = statusOf(t, pid) {
+		if time.Now().After(deadline) {
+			t.Fatalf("after 10 s the process is still %s", status["Name"])
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
 	for key, want := range map[string]string{
-		"Name": "podstead-pause", "Uid": "65535 65535 65535 65535", "Gid": "65535 65535 65535 65535", "Groups": "65535",
+		"Uid": "65535 65535 65535 65535", "Gid": "65535 65535 65535 65535", "Groups": "65535",
 		"CapEff": bitmap(nil), "CapBnd": bitmap(nil), "NoNewPrivs": "1", "Seccomp": "2",
 	} {
 		checkEqual(t, "pause's "+key, status[key], want)

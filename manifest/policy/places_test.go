@@ -21,6 +21,16 @@ func TestAnUnknownCheckIsExplainedInTheLibrarysWords(t *testing.T) {
 	}
 }
 
+func TestAnUnknownCheckOfContextsNamesTheContext(t *testing.T) {
+	c := check{id: "brandNew", run: func(_ *metav1.ObjectMeta, s *corev1.PodSpec) psa.CheckResult {
+		return psa.CheckResult{Allowed: s.SecurityContext == nil}
+	}}
+	p := &corev1.Pod{Spec: corev1.PodSpec{SecurityContext: &corev1.PodSecurityContext{}}}
+	if places := c.places(p, psa.CheckResult{}); len(places) != 1 || places[0].at.String() != "spec.securityContext" {
+		t.Errorf("places are %+v", places)
+	}
+}
+
 func TestEveryCheckOfTheLibraryHasASubject(t *testing.T) {
 	for _, c := range psa.DefaultChecks() {
 		if subjectOf(c.ID).want == "" {

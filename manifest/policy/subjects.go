@@ -86,16 +86,14 @@ func (s subject) ofContainer(at *field.Path, k *corev1.Container) []part {
 	return []part{pt}
 }
 
-// lookup returns the JSON value at a path of an API object, notSet when
-// there is none.
+// lookup returns the JSON value at a path of an API object, notSet when there
+// is none.
 func lookup(object any, path []string) string {
-	data, err := json.Marshal(object)
-	if err != nil {
-		return ""
-	}
+	// API objects can always be marshalled; without data nothing is set.
+	data, _ := json.Marshal(object)
 	for _, name := range path {
-		var fields map[string]json.RawMessage
-		if json.Unmarshal(data, &fields) != nil || fields[name] == nil {
+		fields := decoded(data)
+		if fields[name] == nil {
 			return notSet
 		}
 		data = fields[name]
@@ -105,15 +103,17 @@ func lookup(object any, path []string) string {
 
 // keys returns the JSON names of what is set in an API object, sorted.
 func keys(object any) []string {
-	data, err := json.Marshal(object)
-	if err != nil {
-		return nil
-	}
+	data, _ := json.Marshal(object)
+	return slices.Sorted(maps.Keys(decoded(data)))
+}
+
+// decoded returns the fields of a JSON object, none for anything else.
+func decoded(data []byte) map[string]json.RawMessage {
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(data, &fields) != nil {
 		return nil
 	}
-	return slices.Sorted(maps.Keys(fields))
+	return fields
 }
 
 // capabilityParts shows each added capability beside what restricted wants

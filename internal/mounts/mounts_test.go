@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -156,5 +158,33 @@ func TestRemoveAllStopsWithItsContext(t *testing.T) {
 	}
 	if _, err := os.Lstat(filepath.Join(dir, "a")); err != nil {
 		t.Error("it deleted all the same")
+	}
+}
+
+// Somebody swaps folders and links to the outside while they are deleted.
+func TestRemoveAllUnderAttack(t *testing.T) {
+	dir := place(t)
+	tmpfs(t, dir)
+	outside, pod := filepath.Join(dir, "outside"), filepath.Join(dir, "pod")
+	canary := filepath.Join(outside, "canary")
+	must(t, os.Mkdir(outside, 0o755))
+	must(t, os.WriteFile(canary, nil, 0o600))
+	var stop atomic.Bool
+	var group sync.WaitGroup
+	group.Go(func() {
+		for !stop.Load() {
+			_ = unix.Renameat2(unix.AT_FDCWD, filepath.Join(pod, "a"), unix.AT_FDCWD, filepath.Join(pod, "b"), unix.RENAME_EXCHANGE)
+		}
+	})
+	defer group.Wait()
+	defer stop.Store(true)
+	for range 2000 {
+		must(t, os.MkdirAll(filepath.Join(pod, "a/below"), 0o755))
+		must(t, os.Symlink(outside, filepath.Join(pod, "b")))
+		_ = mounts.RemoveAll(t.Context(), pod)
+		if _, err := os.Lstat(canary); err != nil {
+			t.Fatalf("canary: %v", err)
+		}
+		must(t, os.RemoveAll(pod))
 	}
 }

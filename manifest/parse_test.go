@@ -29,6 +29,8 @@ func TestProblemsPointAtTheField(t *testing.T) {
 			pod.Origin{Line: 10, Column: 7}, "spec.containers[0].env[0].name", pod.ReasonRequired},
 		{"a key of a mapping", "  nodeName: x\n  shareProcessNamespace: 1\n",
 			pod.Origin{Line: 10, Column: 26}, "spec.shareProcessNamespace", pod.ReasonType},
+		{"behind an entry that can't be used", "  - 5\n  - name: second\n    image: a/b\n    imagePullPolicy: X\n",
+			pod.Origin{Line: 12, Column: 22}, "spec.containers[2].imagePullPolicy", pod.ReasonInvalid},
 		{"behind wide characters", "    env: [{name: \"ÄÖÜ😀\", value: 1}]\n",
 			pod.Origin{Line: 9, Column: 33}, "spec.containers[0].env[0].value", pod.ReasonType},
 		{"a merged value", "  - <<: &other {image: 5}\n    name: second\n  - <<: *other\n    name: third\n    image: a/b\n",

@@ -1,7 +1,9 @@
 package source
 
 import (
+	"errors"
 	"maps"
+	"net/http"
 	"slices"
 	"testing"
 	"time"
@@ -71,7 +73,14 @@ func TestEmptyListIsHeldThenBelieved(t *testing.T) {
 	server := serve(t, say(firstGood), false)
 	r, _ := runURL(t, poll(server.URL, func(c *URLConfig) { c.Guard.Confirm = 150 * time.Millisecond }))
 	r.untilPods(t, onePods)
-	server.set(say("kind: List\nitems: []\n"))
+	server.set(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("ETag", `"empty"`)
+		if r.Header.Get("If-None-Match") != "" {
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+		say("kind: List\nitems: []\n")(w, r)
+	})
 	s, held := r.until(t, "held pods", func(s pod.SourceState) bool { return len(s.Held) == 2 })
 	if !maps.Equal(images(s), onePods) || !hasProblem(s, pod.ReasonLimit, "keep running until then") {
 		t.Errorf("pods %v, problems %v while held", images(s), s.Problems)
@@ -90,5 +99,32 @@ func TestHeldPodsDoNotKeepTheRestOfAnAnswerBack(t *testing.T) {
 	s, _ := r.untilPods(t, map[string]string{"a": "2", "b": "1", "c": "1", "d": "1", "e": "1", "f": "2"})
 	if !slices.Equal(s.Held, names("bcde")) {
 		t.Errorf("held %v, want b, c, d and e", s.Held)
+	}
+}
+
+func TestFailedPollBetweenAnswersStartsTheGuardAnew(t *testing.T) {
+	u, err := NewURL(poll("http://test.invalid/", func(c *URLConfig) { c.Guard.Confirm = 30 * time.Second }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := u.newRun(func(pod.SourceState) {})
+	say := func(body string, after time.Duration) {
+		p := polled{answer: answer{body: []byte(body)}}
+		if body == "" {
+			p = polled{rejected: &rejection{ReasonStatus, errors.New("status 500")}}
+		}
+		r.finish(p, time.Unix(0, 0).Add(after*time.Second))
+	}
+	const empty = "kind: List\nitems: []\n"
+	say(firstGood, 0)
+	say(empty, 10)
+	say("", 20)
+	say(empty, 60)
+	if len(r.ledger.wanted) != 2 || len(r.held) != 2 {
+		t.Errorf("wanted %v, held %v: answers with a failure between them were taken for consecutive", r.ledger.wanted, r.held)
+	}
+	say(empty, 90)
+	if len(r.ledger.wanted) != 0 {
+		t.Errorf("wanted %v after two answers 30 s apart", r.ledger.wanted)
 	}
 }

@@ -437,3 +437,43 @@ func event(wd int32, mask uint32, name string) []byte {
 	out = binary.NativeEndian.AppendUint32(out, uint32(len(padded)))
 	return append(out, padded...)
 }
+
+func TestVanishedFileIsHeldWhileAnUnreadOneMayBeIt(t *testing.T) {
+	dir, d := directory(t)
+	d.config.Settle = 300 * time.Millisecond
+	s := newScanner(d.config, nil, ledger{})
+	old, renamed := filepath.Join(dir, "a.yaml"), filepath.Join(dir, "b.yaml")
+	write(t, old, doc("web", "one"))
+	l := ledger{}.next(s.scan(map[string]bool{"a.yaml": true}).readings, Policy{})
+	if len(l.wanted) != 1 {
+		t.Fatalf("wanted %v, want pod web", l.wanted)
+	}
+	if err := os.Rename(old, renamed); err != nil {
+		t.Fatal(err)
+	}
+	s.scan(nil)
+	time.Sleep(d.config.Settle) // so long that the old name would count as removed
+	write(t, renamed, doc("web", "two"))
+	if l = l.next(s.scan(nil).readings, Policy{}); len(l.wanted) != 1 {
+		t.Error("the pod left while the file with its new name was being written")
+	}
+}
+
+func TestNewWatchesAreFollowedByAnotherLook(t *testing.T) {
+	dir, d := directory(t)
+	notify, err := newInotify()
+	if err != nil {
+		t.Skip(err)
+	}
+	defer notify.close()
+	s := newScanner(d.config, notify, ledger{})
+	for i, move := range []func(){func() {}, func() { link(t, t.TempDir()+"/x", filepath.Join(dir, "web.yaml")) }} {
+		move()
+		if s.scan(nil).again.IsZero() {
+			t.Errorf("%d: what happened before the watches were set would go unnoticed", i)
+		}
+		if again := s.scan(nil).again; !again.IsZero() {
+			t.Errorf("%d: it looks again at %v though nothing moved", i, again)
+		}
+	}
+}

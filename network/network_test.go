@@ -47,8 +47,7 @@ func within(t *testing.T, path string, f func() error) {
 		runtime.LockOSThread()
 		ns, err := os.Open(path)
 		if err == nil {
-			defer ns.Close()
-			err = unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET)
+			err = errors.Join(unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET), ns.Close())
 		}
 		if err == nil {
 			err = f()

@@ -2,6 +2,7 @@ package volumes_test
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -110,6 +111,34 @@ func removeUnderAttack(t *testing.T, v *volumes.Volumes, stop func()) {
 	must(t, v.Remove(t.Context(), uid))
 }
 
+// clearAway deletes what somebody keeps swapping.
+func clearAway(t *testing.T, paths ...string) {
+	t.Helper()
+	eventually(t, func() error {
+		var failed []error
+		for _, p := range paths {
+			failed = append(failed, os.RemoveAll(p))
+		}
+		for _, p := range paths {
+			if _, err := os.Lstat(p); err == nil {
+				failed = append(failed, fs.ErrExist)
+			}
+		}
+		return errors.Join(failed...)
+	})
+}
+
+func eventually(t *testing.T, try func() error) {
+	t.Helper()
+	deadline := time.Now().Add(30 * time.Second)
+	for err := try(); err != nil; err = try() {
+		if time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+		runtime.Gosched()
+	}
+}
+
 // A container waits for the folder that podstead makes, to put a link to the
 // outside in its place before its mode is set.
 func TestMakingAFolderUnderAttack(t *testing.T) {
@@ -122,8 +151,8 @@ func TestMakingAFolderUnderAttack(t *testing.T) {
 	made, link := filepath.Join(inside, "made"), filepath.Join(inside, "link")
 	swaps, _ := attack(t, made, link)
 	for range 500 {
-		must(t, errors.Join(os.RemoveAll(made), os.RemoveAll(link)))
-		must(t, errors.Join(os.RemoveAll(made), os.Symlink(outside, link)))
+		clearAway(t, made, link)
+		must(t, os.Symlink(outside, link))
 		if ms, err := v.Mounts(t.Context(), uid, p, "app"); err == nil {
 			checkInside(t, ms[0].Source, filepath.Join(outside, "canary"))
 			must(t, unix.Unmount(ms[0].Source, unix.MNT_DETACH))

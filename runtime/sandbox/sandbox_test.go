@@ -139,8 +139,7 @@ func hostnameIn(t *testing.T, path string) string {
 		runtime.LockOSThread()
 		ns, err := os.Open(path)
 		if err == nil {
-			defer ns.Close()
-			err = unix.Setns(int(ns.Fd()), unix.CLONE_NEWUTS)
+			err = errors.Join(unix.Setns(int(ns.Fd()), unix.CLONE_NEWUTS), ns.Close())
 		}
 		if err == nil {
 			name, err = os.Hostname()

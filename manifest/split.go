@@ -62,6 +62,19 @@ func hasContent(line []byte) bool {
 	return len(line) > 0 && line[0] != '#' && line[0] != '%'
 }
 
+// asJSON returns a section that looks like JSON, a document marker at its
+// start blanked out so that positions stay.
+func (s section) asJSON() (section, bool) {
+	rest, marked := bytes.CutPrefix(s.data, []byte("---"))
+	if !looksLikeJSON(rest) {
+		return s, false
+	}
+	if marked {
+		s.data = append([]byte("   "), rest...)
+	}
+	return s, true
+}
+
 // looksLikeJSON tells JSON from YAML's own flow style, which people write
 // without quoted keys.
 func looksLikeJSON(data []byte) bool {

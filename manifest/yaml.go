@@ -20,10 +20,11 @@ func (s section) parse() ([]*node, *trouble) {
 			message: fmt.Sprintf("it has more than %d keys and values; split it into several documents", MaxDocumentNodes),
 		}
 	}
-	if !looksLikeJSON(s.data) {
+	json, ok := s.asJSON()
+	if !ok {
 		return s.parseYAML()
 	}
-	root, t := s.parseJSON()
+	root, t := json.parseJSON()
 	if t == nil {
 		return []*node{newTree(root)}, nil
 	}

@@ -194,3 +194,14 @@ func TestCgroupRootIsReadOnlyOnVersion1(t *testing.T) {
 		}
 	}
 }
+
+// Device rules that come with the limits are applied after "none at all".
+func TestDeviceRulesOfTheLimitsAreKept(t *testing.T) {
+	own := specs.LinuxDeviceCgroup{Allow: true, Type: "c", Major: new(int64(10)), Access: "r"}
+	in := input(webPod())
+	in.Request.Resources = &specs.LinuxResources{Devices: []specs.LinuxDeviceCgroup{own}}
+	want := []specs.LinuxDeviceCgroup{{Allow: false, Access: "rwm"}, own}
+	if diff := cmp.Diff(want, build(t, in).Linux.Resources.Devices); diff != "" {
+		t.Errorf("device rules (-want +got):\n%s", diff)
+	}
+}

@@ -74,6 +74,8 @@ type Sandboxes interface {
 type Network interface {
 	Ensure(ctx context.Context, uid types.UID, p *corev1.Pod) (pod.Attachment, error)
 	Remove(ctx context.Context, uid types.UID) error
+	// List names the pods that have a namespace.
+	List(ctx context.Context) ([]types.UID, error)
 }
 
 // Volumes makes and mounts what pods mount.
@@ -83,9 +85,13 @@ type Volumes interface {
 	Prepare(ctx context.Context, uid types.UID, p *corev1.Pod) error
 	// Mounts resolves the mounts of one container, sub paths included.
 	Mounts(ctx context.Context, uid types.UID, p *corev1.Pod, container string) ([]pod.Mount, error)
+	// Usage is the bytes that each emptyDir volume on disk takes, by name.
+	Usage(ctx context.Context, uid types.UID) (map[string]int64, error)
 	// Remove unmounts and deletes the pod's own volumes; never anything
 	// below a hostPath.
 	Remove(ctx context.Context, uid types.UID) error
+	// List names the pods that have volumes.
+	List(ctx context.Context) ([]types.UID, error)
 }
 
 // Cgroups holds pods to their limits.
@@ -107,6 +113,8 @@ type Cgroups interface {
 	// Remove ends every process left in the pod's cgroup and removes it from
 	// every hierarchy. A cgroup that is not there is no error.
 	Remove(ctx context.Context, uid types.UID) error
+	// List names the pods that have a cgroup.
+	List(ctx context.Context) ([]types.UID, error)
 }
 
 // Logs keeps the output of containers.

@@ -34,6 +34,7 @@ type fake struct {
 	// busy and most count operations at the same time.
 	busy, most int
 	refuse     error
+	leftovers  []types.UID
 	stubborn   bool
 }
 
@@ -238,6 +239,19 @@ func (f fakeVolumes) Prepare(context.Context, types.UID, *corev1.Pod) error { re
 func (f fakeVolumes) Mounts(context.Context, types.UID, *corev1.Pod, string) ([]pod.Mount, error) {
 	return nil, nil
 }
+func (f fakeVolumes) Usage(context.Context, types.UID) (map[string]int64, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return map[string]int64{"cache": f.usage}, nil
+}
+func (f fakeVolumes) List(context.Context) ([]types.UID, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.leftovers, nil
+}
+func (f fakeNetwork) List(context.Context) ([]types.UID, error)             { return nil, nil }
+func (f fakeCgroups) List(context.Context) ([]types.UID, error)             { return nil, nil }
+func (f fakeCgroups) Unenforced(*corev1.Pod) []string                       { return nil }
 func (f fakeVolumes) Remove(context.Context, types.UID) error               { return nil }
 func (f fakeCgroups) Path(uid types.UID, _ *corev1.Pod) string              { return "/p/" + string(uid) }
 func (f fakeCgroups) Prepare(context.Context, types.UID, *corev1.Pod) error { return nil }

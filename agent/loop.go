@@ -40,11 +40,15 @@ type loop struct {
 	runtime  pod.RuntimeState
 	listing  bool
 	relistAt pod.Moment
-	starts   int
-	pulls    int
-	looks    map[string]bool
-	version  uint64
-	drained  chan struct{}
+	// swept tells that what an earlier podstead left was looked for.
+	swept     bool
+	measuring bool
+	measureAt pod.Moment
+	starts    int
+	pulls     int
+	looks     map[string]bool
+	version   uint64
+	drained   chan struct{}
 }
 
 func newLoop(a *Agent, spawn func(func(context.Context))) *loop {
@@ -104,6 +108,7 @@ func (l *loop) step() time.Duration {
 	if now.Moment >= l.relistAt {
 		l.relist()
 	}
+	l.measure(now.Moment)
 	l.checkDrained()
 	if l.unpublished {
 		l.publishSnapshot(now)
@@ -112,7 +117,7 @@ func (l *loop) step() time.Duration {
 }
 
 func (l *loop) sleep(now pod.Moment) time.Duration {
-	d := min(maxSleep, l.relistAt.Sub(now))
+	d := min(maxSleep, l.relistAt.Sub(now), max(l.measureAt.Sub(now), time.Second))
 	for _, ps := range l.pods {
 		if ps.wake != 0 {
 			d = min(d, ps.wake.Sub(now))

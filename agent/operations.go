@@ -255,6 +255,7 @@ func (l *loop) teardown(ps *podState, a plan.Teardown) func(context.Context) (fa
 			removed(l)
 			delete(ps.sandboxes, a.Instance)
 			delete(ps.begun, a.Instance)
+			delete(ps.exceeded, a.Instance)
 			maps.DeleteFunc(ps.resolved, func(n plan.Name, _ pod.Image) bool { return n.Instance <= a.Instance })
 			clear(ps.failed)
 			l.unmerged = true

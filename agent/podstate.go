@@ -22,6 +22,7 @@ type podState struct {
 	resolved     map[plan.Name]pod.Image
 	failed       map[string]plan.Failure
 	killed       map[string]pod.Moment
+	exceeded     map[int]string
 	// busy are the targets with an operation in flight.
 	busy map[string]bool
 	// restart holds the containers that an operator wants restarted.
@@ -44,6 +45,7 @@ func newPodState(key pod.Key, seen pod.Stamp) *podState {
 		resolved:   map[plan.Name]pod.Image{},
 		failed:     map[string]plan.Failure{},
 		killed:     map[string]pod.Moment{},
+		exceeded:   map[int]string{},
 		busy:       map[string]bool{},
 		restart:    map[string]bool{},
 	}
@@ -112,6 +114,7 @@ func (l *loop) have(ps *podState) plan.Have {
 		Resolved:     ps.resolved,
 		Failed:       ps.failed,
 		Killed:       ps.killed,
+		Exceeded:     ps.exceeded,
 	}
 	for _, c := range ps.containers {
 		h.Containers = append(h.Containers, c)

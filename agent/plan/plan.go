@@ -83,6 +83,8 @@ type Have struct {
 	Resolved map[Name]pod.Image
 	// Failed holds the failures of operations, by Action.Name.
 	Failed map[string]Failure
+	// Exceeded says, by instance, which limit on disk a pod has outgrown.
+	Exceeded map[int]string
 	// Killed is when SIGKILL was last sent to a container.
 	Killed map[string]pod.Moment
 }
@@ -161,10 +163,11 @@ func (p *planner) pod() {
 }
 
 // over tells whether an instance has to be ended: it was condemned before, is
-// what an interrupted teardown left, or is not wanted any more.
+// what an interrupted teardown left, has outgrown its disk, or is not wanted
+// any more.
 func (p *planner) over(l *life) bool {
 	switch {
-	case l.condemned() != nil:
+	case l.condemned() != nil, p.have.Exceeded[l.number] != "":
 		return true
 	case len(l.containers) == 0 && !p.have.Begun[l.number]:
 		return true
@@ -176,6 +179,9 @@ func (p *planner) over(l *life) bool {
 func (p *planner) endReason(l *life) string {
 	if c := l.condemned(); c != nil {
 		return c.Reason
+	}
+	if exceeded := p.have.Exceeded[l.number]; exceeded != "" {
+		return exceeded
 	}
 	if p.want.Gone != "" {
 		return p.want.Gone

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap/zaptest"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/podstead/podstead/agent"
 	"github.com/podstead/podstead/agent/plan"
@@ -331,5 +332,37 @@ func TestRefusedStartIsRetriedAndShown(t *testing.T) {
 		f.set(func(f *fake) { f.refuse = nil })
 		settle(time.Minute)
 		expect(t, f, "web/app#1.0")
+	})
+}
+
+func TestOutgrownVolumeReplacesThePod(t *testing.T) {
+	f := newFake()
+	cache := func(p *corev1.Pod) {
+		limit := resource.MustParse("1Mi")
+		p.Spec.Volumes = []corev1.Volume{{Name: "cache", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: &limit}}}}
+	}
+	inBubble(t, f, func(t *testing.T, a *agent.Agent) {
+		a.Publish(source(desired("web", cache), desired("db")))
+		settle(time.Minute)
+		expect(t, f, "db/app#1.0 web/app#1.0")
+		f.set(func(f *fake) { f.usage = 20 << 20 })
+		settle(11 * time.Second)
+		f.set(func(f *fake) { f.usage = 0 })
+		settle(time.Minute)
+		expect(t, f, "db/app#1.0 web/app#2.0")
+		if events := fmt.Sprint(a.Latest().Events); !strings.Contains(events, `emptyDir volume "cache" uses 20Mi, its sizeLimit is 1Mi`) {
+			t.Error("nobody is told why")
+		}
+	})
+}
+
+func TestLeftoversOfTheDeadAreRemoved(t *testing.T) {
+	f := newFake()
+	f.leftovers = []types.UID{"gone"}
+	inBubble(t, f, func(t *testing.T, a *agent.Agent) {
+		settle(time.Second)
+		if events := fmt.Sprint(a.Latest().Events); !strings.Contains(events, "removed the volumes of a pod that is gone (uid gone)") {
+			t.Errorf("events %s", events)
+		}
 	})
 }

@@ -251,7 +251,6 @@ func (f fakeVolumes) List(context.Context) ([]types.UID, error) {
 }
 func (f fakeNetwork) List(context.Context) ([]types.UID, error)             { return nil, nil }
 func (f fakeCgroups) List(context.Context) ([]types.UID, error)             { return nil, nil }
-func (f fakeCgroups) Unenforced(*corev1.Pod) []string                       { return nil }
 func (f fakeVolumes) Remove(context.Context, types.UID) error               { return nil }
 func (f fakeCgroups) Path(uid types.UID, _ *corev1.Pod) string              { return "/p/" + string(uid) }
 func (f fakeCgroups) Prepare(context.Context, types.UID, *corev1.Pod) error { return nil }

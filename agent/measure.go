@@ -44,10 +44,9 @@ func (l *loop) measure(now pod.Moment) {
 		defer cancel()
 		exceeded := map[pod.Instance]string{}
 		for _, m := range todo {
-			// What can't be read is not judged.
-			if usage, err := l.cfg.Volumes.Usage(ctx, m.uid); err == nil {
-				exceeded[m.instance] = plan.Exceeded(m.pod, usage)
-			}
+			// With an error it is at least what could be read.
+			usage, _ := l.cfg.Volumes.Usage(ctx, m.uid)
+			exceeded[m.instance] = plan.Exceeded(m.pod, usage)
 		}
 		l.send(func(l *loop) { l.outgrown(exceeded) })
 	})

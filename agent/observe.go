@@ -152,6 +152,7 @@ func (l *loop) listed(revs map[pod.Key]int, containers []pod.Container, sandboxe
 	if first {
 		l.takeSandboxes(sandboxes)
 		l.runtimeUp()
+		l.sweepLeftovers(containers, sandboxes)
 	}
 }
 

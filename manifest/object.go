@@ -17,11 +17,7 @@ func (p *parser) pod(root *node, found []trouble) {
 	found = append(found, troubles...)
 	Default(decoded)
 	found = append(found, hostPortTroubles(decoded)...)
-	for _, e := range validation.Pod(decoded) {
-		if !follows(e.Field, e.Reason, found) {
-			found = append(found, fromValidation(e))
-		}
-	}
+	found = append(found, p.further(decoded, found)...)
 	for i := range found {
 		if found[i].at == (place{}) {
 			found[i].at = root.locate(found[i].field)
@@ -39,6 +35,22 @@ func (p *parser) pod(root *node, found []trouble) {
 	p.result.Pods = append(p.result.Pods, pod.Desired{
 		Key: key, Pod: decoded, Origin: origin, Warnings: warnings,
 	})
+}
+
+// further returns what is wrong with the meaning of a pod, but for what only
+// follows from what was found before.
+func (p *parser) further(decoded *corev1.Pod, before []trouble) []trouble {
+	wrong := validation.Pod(decoded)
+	if p.check != nil {
+		wrong = append(wrong, p.check(decoded)...)
+	}
+	var found []trouble
+	for _, e := range wrong {
+		if !follows(e.Field, e.Reason, before) {
+			found = append(found, fromValidation(e))
+		}
+	}
+	return found
 }
 
 func fromValidation(e validation.Error) trouble {

@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"slices"
 
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/podstead/podstead/manifest/validation"
 	"github.com/podstead/podstead/pod"
 )
 
@@ -33,6 +36,10 @@ type Options struct {
 	Origin pod.Origin
 	// MaxBytes is the largest input, DefaultMaxBytes if 0.
 	MaxBytes int
+	// Check finds more that is wrong with a defaulted pod, such as what the
+	// policy of its source forbids; nil for nothing. It must not change the
+	// pod. Its errors are reported like all others, with their positions.
+	Check func(*corev1.Pod) []validation.Error
 }
 
 // FailedDocument is an object that can't be used.
@@ -60,7 +67,7 @@ type Result struct {
 // not keep the others from being used. A List without entries is a valid
 // input without pods; an empty input is an error.
 func Parse(data []byte, o Options) Result {
-	p := parser{origin: o.Origin, fields: newFieldIndex()}
+	p := parser{origin: o.Origin, check: o.Check, fields: newFieldIndex()}
 	p.file(data, cmp.Or(o.MaxBytes, DefaultMaxBytes))
 	slices.SortStableFunc(p.result.Problems, comparePlaces)
 	return p.result
@@ -69,6 +76,7 @@ func Parse(data []byte, o Options) Result {
 // parser collects the result of one input.
 type parser struct {
 	origin pod.Origin
+	check  func(*corev1.Pod) []validation.Error
 	fields fieldIndex
 	result Result
 	items  int

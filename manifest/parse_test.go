@@ -6,7 +6,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
 
+	"github.com/podstead/podstead/manifest/validation"
 	"github.com/podstead/podstead/pod"
 )
 
@@ -87,6 +89,28 @@ func TestOriginIsKept(t *testing.T) {
 	}
 	if want := (pod.Key{Namespace: "default", Name: "three"}); last.Key != want {
 		t.Errorf("the problem is that of %s", last.Key)
+	}
+}
+
+func TestFurtherChecksGetPositions(t *testing.T) {
+	check := func(p *corev1.Pod) []validation.Error {
+		if p.Namespace != "default" {
+			t.Errorf("the pod is not defaulted")
+		}
+		return []validation.Error{
+			{Field: "spec.containers[0].image", Reason: pod.ReasonPolicy, Severity: pod.Error, Message: "no"},
+			{Field: "spec.containers[0].image", Reason: pod.ReasonPolicy, Severity: pod.Error, Message: "not at all"},
+			{Field: "metadata.name", Reason: pod.ReasonPolicy, Severity: pod.Warning, Message: "hm"},
+		}
+	}
+	r := Parse([]byte(manifestOf("web", "")), Options{Check: check})
+	want := []pod.Origin{{Line: 4, Column: 9}, {Line: 8, Column: 12}, {Line: 8, Column: 12}}
+	got := []pod.Origin{}
+	for _, p := range r.Problems {
+		got = append(got, p.Origin)
+	}
+	if diff := cmp.Diff(want, got); diff != "" || len(r.Failed) != 1 {
+		t.Errorf("failed %v, positions %s", r.Failed, diff)
 	}
 }
 

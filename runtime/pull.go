@@ -194,10 +194,12 @@ func (t *tracker) keys() []string {
 	return slices.Sorted(maps.Keys(t.parts))
 }
 
-// allDone takes the end of a pull for what the service no longer told.
+// allDone takes the end of a pull for what the service no longer told, or tells
+// too late.
 func (t *tracker) allDone() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.closed = true
 	for _, p := range t.parts {
 		p.done, p.complete = p.total, true
 	}

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/containerd/containerd/v2/core/images"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -153,7 +154,29 @@ func TestMovedTagLeavesTheDigest(t *testing.T) {
 	if err != nil || second.Digest == first.Digest {
 		t.Fatalf("the tag leads to %+v, %v", second, err)
 	}
-	h.start(h.request(first, "web", "wait"))
+	h.collectGarbage(second)
+	fresh := h.another(func(*Config) {})
+	if c, err := fresh.Start(t.Context(), h.request(first, "web", "wait")); err != nil || c.State != pod.StateRunning {
+		t.Errorf("the old version is %s, %v", c.State, err)
+	}
+}
+
+// collectGarbage has containerd delete whatever nothing refers to.
+func (h *host) collectGarbage(img pod.Image) {
+	h.t.Helper()
+	ctx := h.scope(h.t.Context())
+	store := h.client.ImageService()
+	found, err := store.Get(ctx, img.Ref)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	found.Name = "example.com/passing:1"
+	if _, err := store.Create(ctx, found); err != nil {
+		h.t.Fatal(err)
+	}
+	if err := store.Delete(ctx, found.Name, images.SynchronousDelete()); err != nil {
+		h.t.Fatal(err)
+	}
 }
 
 func TestPullThatStalls(t *testing.T) {

@@ -48,8 +48,9 @@ func (p *page) printf(level int, format string, args ...any) {
 	}
 }
 
+// line writes one value; further lines of it stand below the first.
 func (p *page) line(level int, name, value string) {
-	p.printf(level, "%s:\t%s\n", name, Clean(value))
+	p.list(level, name, strings.Split(strings.TrimRight(value, "\n"), "\n"))
 }
 
 // given leaves out what has no value.
@@ -67,7 +68,7 @@ func (p *page) list(level int, name string, values []string) {
 	}
 	for i, v := range values {
 		if i == 0 {
-			p.line(level, name, v)
+			p.printf(level, "%s:\t%s\n", name, Clean(v))
 		} else {
 			p.printf(level, "\t%s\n", Clean(v))
 		}
@@ -162,7 +163,7 @@ func (p *page) events(events []corev1.Event) {
 		if e.Count > 1 {
 			age = fmt.Sprintf("%s (x%d over %s)", age, e.Count, Age(firstSeen(e), p.now))
 		}
-		p.printf(1, "%s\t%s\t%s\t%s\t%s\n", e.Type, e.Reason, age, eventSource(e), strings.TrimSpace(Clean(e.Message)))
+		p.printf(1, "%s\t%s\t%s\t%s\t%s\n", e.Type, e.Reason, age, eventSource(e), oneLine(e.Message))
 	}
 }
 

@@ -200,7 +200,7 @@ func EventHeader(c Columns) []string {
 // EventRow shows one event.
 func EventRow(e *corev1.Event, c Columns, now time.Time) []string {
 	object := strings.ToLower(e.InvolvedObject.Kind) + "/" + e.InvolvedObject.Name
-	message := strings.TrimSpace(Clean(strings.ReplaceAll(e.Message, "\n", " ")))
+	message := oneLine(e.Message)
 	row := []string{Age(LastSeen(e), now), e.Type, e.Reason, object, message}
 	if c.Wide {
 		row = []string{Age(LastSeen(e), now), e.Type, e.Reason, object, e.InvolvedObject.FieldPath, eventSource(e), message,

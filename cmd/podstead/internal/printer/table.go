@@ -83,3 +83,8 @@ func Clean(text string) string {
 	}
 	return b.String()
 }
+
+// oneLine makes a message fit into a cell.
+func oneLine(text string) string {
+	return Clean(strings.Join(strings.Fields(text), " "))
+}

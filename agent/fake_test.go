@@ -45,10 +45,11 @@ func newFake() *fake {
 	}
 }
 
-var epoch = time.Now()
+// boot is an hour before the time at which synctest begins.
+var boot = time.Date(1999, 12, 31, 23, 0, 0, 0, time.UTC)
 
 func now() pod.Stamp {
-	return pod.Stamp{Moment: pod.Moment(time.Since(epoch) + time.Hour), Wall: time.Now()}
+	return pod.Stamp{Moment: pod.Moment(time.Since(boot)), Wall: time.Now()}
 }
 
 // do runs f as one operation.

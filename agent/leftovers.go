@@ -23,9 +23,15 @@ func (l *loop) sweepLeftovers(containers []pod.Container, sandboxes []pod.Sandbo
 	for i := range containers {
 		known[containers[i].UID] = true
 	}
+	var halfMade []types.UID
 	for i := range sandboxes {
+		if sandboxes[i].Instance.Key == (pod.Key{}) {
+			halfMade = append(halfMade, sandboxes[i].UID)
+			continue
+		}
 		known[sandboxes[i].UID] = true
 	}
+	listHalfMade := func(context.Context) ([]types.UID, error) { return halfMade, nil }
 	l.spawn(func(ctx context.Context) {
 		for _, kind := range []struct {
 			what   string
@@ -35,6 +41,7 @@ func (l *loop) sweepLeftovers(containers []pod.Container, sandboxes []pod.Sandbo
 			{"cgroup", l.cfg.Cgroups.List, l.cfg.Cgroups.Remove},
 			{"volumes", l.cfg.Volumes.List, l.cfg.Volumes.Remove},
 			{"network", l.cfg.Network.List, l.cfg.Network.Remove},
+			{"sandbox", listHalfMade, l.cfg.Sandboxes.Remove},
 		} {
 			uids, err := kind.list(ctx)
 			if err != nil {

@@ -180,6 +180,9 @@ func (l *loop) takeSandboxes(sandboxes []pod.Sandbox) {
 		}
 	}
 	for _, s := range sandboxes {
+		if s.Instance.Key == (pod.Key{}) {
+			continue // half made: a leftover, unless its pod is known by its containers
+		}
 		ps := l.podState(s.Instance.Key)
 		if ps.busy[targetPod] {
 			continue

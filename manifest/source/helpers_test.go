@@ -121,14 +121,14 @@ func (r *recorder) all() []pod.SourceState {
 // until waits for a published state; the time is when it was published.
 func (r *recorder) until(t *testing.T, what string, ok func(pod.SourceState) bool) (pod.SourceState, time.Time) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(20 * time.Second)
 	for {
 		s, at, any := r.latest()
 		if any && ok(s) {
 			return s, at
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("no %s within 10 s; the latest state is %v, error %q, problems %v, held %v, unreadable %v",
+			t.Fatalf("no %s within 20 s; the latest state is %v, error %q, problems %v, held %v, unreadable %v",
 				what, images(s), s.Error, s.Problems, s.Held, s.Unreadable)
 		}
 		time.Sleep(time.Millisecond)

@@ -83,6 +83,7 @@ func (d *daemon) buildRuntime(cfg *config.Configuration, server pod.Node) error 
 	if err != nil {
 		return err
 	}
+	d.oomFloor = host.OOMScoreAdjMin
 	d.runtime, err = runtime.New(runtime.Config{
 		Address: r.Address, Namespace: r.Namespace, NodeID: server.ID, BootID: server.BootID, Now: now,
 		RunDir: filepath.Join(cfg.RunDir, "runtime"), LogDir: cfg.LogDir, LinksDir: cfg.ContainerLogsDir,

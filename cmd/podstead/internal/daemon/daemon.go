@@ -37,6 +37,8 @@ type daemon struct {
 	log     *logger
 	config  *settings
 
+	// oomFloor is the lowest oom_score_adj that containers can get, nil for any.
+	oomFloor   *int
 	cgroups    *cgroups.Manager
 	containerd *containerd.Server // nil in mode external
 	runtime    *runtime.Runtime
@@ -152,6 +154,10 @@ func (d *daemon) tellOfRuntime(ctx context.Context) error {
 // warnings tell what this host can't do.
 func (d *daemon) warnings() []string {
 	warnings := d.cgroups.Capabilities().Missing
+	if d.oomFloor != nil {
+		warnings = append(warnings, fmt.Sprintf("the kernel lets no container have an oom_score_adj below %d (CAP_SYS_RESOURCE is missing): "+
+			"when the server's memory runs out, Guaranteed pods are not spared", *d.oomFloor))
+	}
 	if d.containerd != nil {
 		if w := d.containerd.Status().Warning; w != "" {
 			warnings = append(warnings, w)

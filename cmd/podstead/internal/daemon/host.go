@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	goruntime "runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -81,6 +82,9 @@ func hostFacts(v2 bool) (spec.Host, error) {
 	if h.Capabilities, err = cap.Current(); err != nil {
 		return h, fmt.Errorf("read our capabilities: %w", err)
 	}
+	if h.OOMScoreAdjMin, err = lowestOOMScore(h.Capabilities); err != nil {
+		return h, err
+	}
 	if h.Devices, err = oci.HostDevices(); err != nil {
 		return h, fmt.Errorf("list the host's devices: %w", err)
 	}
@@ -91,6 +95,23 @@ func hostFacts(v2 bool) (spec.Host, error) {
 		h.AppArmor, h.AppArmorProfiles = true, appArmorProfiles()
 	}
 	return h, nil
+}
+
+// lowestOOMScore is the floor that the kernel sets to the oom_score_adj of our
+// children: our own, unless we may use the host's resources freely.
+func lowestOOMScore(capabilities []string) (*int, error) {
+	if slices.Contains(capabilities, "CAP_SYS_RESOURCE") {
+		return nil, nil
+	}
+	text, err := os.ReadFile("/proc/self/oom_score_adj")
+	if err != nil {
+		return nil, fmt.Errorf("read our oom_score_adj: %w", err)
+	}
+	score, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		return nil, fmt.Errorf("read our oom_score_adj: %w", err)
+	}
+	return &score, nil
 }
 
 func exists(path string) bool {

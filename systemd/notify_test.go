@@ -1,0 +1,106 @@
+package systemd
+
+import (
+	"context"
+	"errors"
+	"net"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// manager is the service manager's end.
+func manager(t *testing.T) *net.UnixConn {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "notify")
+	c, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	t.Setenv("NOTIFY_SOCKET", path)
+	return c
+}
+
+// await reads until a message has what is wanted, and returns it.
+func await(t *testing.T, c *net.UnixConn, want string) string {
+	t.Helper()
+	if err := c.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	buf := make([]byte, 4096)
+	for {
+		n, err := c.Read(buf)
+		if err != nil {
+			t.Fatalf("%q never came: %v", want, err)
+		}
+		if strings.Contains(string(buf[:n]), want) {
+			return string(buf[:n])
+		}
+	}
+}
+
+func TestSignsOfLife(t *testing.T) {
+	c := manager(t)
+	t.Setenv("WATCHDOG_USEC", "20000")
+	var dead atomic.Bool
+	n := New(Config{
+		Status: func() string { return "3 pods" },
+		Alive: func(context.Context) error {
+			if dead.Load() {
+				return errors.New("stuck")
+			}
+			return nil
+		},
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- n.Run(ctx) }()
+	if got := await(t, c, "READY=1"); !strings.Contains(got, "STATUS=3 pods") {
+		t.Errorf("first message %q has no status", got)
+	}
+	await(t, c, "WATCHDOG=1")
+	dead.Store(true)
+	// What was on its way may still come; after that only the status does.
+	quiet := 0
+	for deadline := time.Now().Add(10 * time.Second); quiet < 5; {
+		if time.Now().After(deadline) {
+			t.Fatal("signs of life come from a podstead that is stuck")
+		}
+		if strings.Contains(await(t, c, "STATUS="), "WATCHDOG=1") {
+			quiet = 0
+			continue
+		}
+		quiet++
+	}
+	cancel()
+	await(t, c, "STOPPING=1")
+	if err := <-done; err != nil {
+		t.Errorf("Run: %v", err)
+	}
+}
+
+func TestReload(t *testing.T) {
+	c := manager(t)
+	n := New(Config{})
+	if err := n.Reloading(); err != nil {
+		t.Fatal(err)
+	}
+	if got := await(t, c, "RELOADING=1"); !strings.Contains(got, "MONOTONIC_USEC=") {
+		t.Errorf("%q has no time, without which systemd does not believe it", got)
+	}
+	if err := n.Reloaded(); err != nil {
+		t.Fatal(err)
+	}
+	await(t, c, "READY=1")
+}
+
+func TestWithoutAServiceManager(t *testing.T) {
+	t.Setenv("NOTIFY_SOCKET", "")
+	n := New(Config{Status: func() string { return "" }})
+	if err := n.Run(t.Context()); err != nil {
+		t.Errorf("Run: %v", err)
+	}
+}

@@ -15,6 +15,8 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/podstead/podstead/pod"
 )
 
 // Config says where cgroups are made and what the node has.
@@ -73,7 +75,7 @@ const (
 // Path returns a pod's cgroup, relative to each hierarchy and absolute in
 // form. It depends on the pod's QoS class, which no change in place alters.
 func (m *Manager) Path(uid types.UID, p *corev1.Pod) string {
-	switch QOS(p) {
+	switch pod.QOSClass(p) {
 	case corev1.PodQOSBurstable:
 		return path.Join(m.cfg.Root, burstableTier, podPrefix+string(uid))
 	case corev1.PodQOSBestEffort:

@@ -16,31 +16,6 @@ const (
 // nodeCritical is the priority class whose pods the kernel kills last.
 const nodeCritical = "system-node-critical"
 
-// QOS returns the quality-of-service class by the rules of Kubernetes:
-// Guaranteed when every container, init containers too, has CPU and memory
-// limits that equal its requests; BestEffort when none has requests or
-// limits of either; Burstable otherwise.
-func QOS(p *corev1.Pod) corev1.PodQOSClass {
-	guaranteed, bestEffort := true, true
-	every(p, func(c *corev1.Container) {
-		requests, limits := requestsOf(c), limitsOf(c)
-		if requests != (amount{}) || limits != (amount{}) {
-			bestEffort = false
-		}
-		if limits.milliCPU == 0 || limits.memory == 0 || requests != limits {
-			guaranteed = false
-		}
-	})
-	switch {
-	case bestEffort:
-		return corev1.PodQOSBestEffort
-	case guaranteed:
-		return corev1.PodQOSGuaranteed
-	default:
-		return corev1.PodQOSBurstable
-	}
-}
-
 // OOMScoreAdj returns the oom_score_adj of a container on a node with the
 // given bytes of memory, by the formula of Kubernetes. A nil container is the
 // pod's pause container.
@@ -48,7 +23,7 @@ func OOMScoreAdj(p *corev1.Pod, c *corev1.Container, memory int64) int {
 	if c == nil {
 		return adjPause
 	}
-	qos := QOS(p)
+	qos := pod.QOSClass(p)
 	switch {
 	case p.Spec.PriorityClassName == nodeCritical, qos == corev1.PodQOSGuaranteed:
 		return adjGuaranteed

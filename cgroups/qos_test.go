@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/podstead/podstead/pod"
 )
 
 func TestQOS(t *testing.T) {
@@ -23,8 +25,8 @@ func TestQOS(t *testing.T) {
 		{"init container without", podOf([]corev1.Container{container("i", nil, nil)}, container("a", nil, list("1", "1Gi"))), corev1.PodQOSBurstable},
 		{"only the init container asks", podOf([]corev1.Container{container("i", list("1", ""), nil)}, container("a", nil, nil)), corev1.PodQOSBurstable},
 	} {
-		if got := QOS(tc.pod); got != tc.want {
-			t.Errorf("%s: QOS = %s, want %s", tc.name, got, tc.want)
+		if got := pod.QOSClass(tc.pod); got != tc.want {
+			t.Errorf("%s: QOSClass = %s, want %s", tc.name, got, tc.want)
 		}
 	}
 }

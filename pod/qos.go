@@ -7,14 +7,18 @@ import (
 // QOSClass is the pod's quality of service class by Kubernetes' rule:
 // Guaranteed when every container limits both cpu and memory and requests
 // just that, BestEffort when none requests or limits either, Burstable
-// otherwise. The pod is defaulted, so requests stand in for limits.
+// otherwise. A request that is left out is the limit.
 func QOSClass(p *corev1.Pod) corev1.PodQOSClass {
 	guaranteed, bestEffort := true, true
 	for _, list := range [][]corev1.Container{p.Spec.InitContainers, p.Spec.Containers} {
 		for i := range list {
 			r := &list[i].Resources
 			for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory} {
-				request, limit := r.Requests[name], r.Limits[name]
+				limit := r.Limits[name]
+				request, asked := r.Requests[name]
+				if !asked {
+					request = limit
+				}
 				if !request.IsZero() || !limit.IsZero() {
 					bestEffort = false
 				}

@@ -64,7 +64,8 @@ type ArchiveResult struct {
 // deleted comes back at the next start, and a file that was removed takes
 // nothing with it.
 type ArchiveFolder struct {
-	cfg ArchiveFolderConfig
+	cfg     ArchiveFolderConfig
+	scanned chan struct{}
 }
 
 // NewArchiveFolder returns an ArchiveFolder; Run starts its work.
@@ -75,8 +76,12 @@ func NewArchiveFolder(cfg ArchiveFolderConfig) *ArchiveFolder {
 	if cfg.Settle == 0 {
 		cfg.Settle = DefaultSettle
 	}
-	return &ArchiveFolder{cfg: cfg}
+	return &ArchiveFolder{cfg: cfg, scanned: make(chan struct{})}
 }
+
+// Scanned is closed when everything that was in the folder at the start has
+// been imported or refused.
+func (a *ArchiveFolder) Scanned() <-chan struct{} { return a.scanned }
 
 // fileStat is what tells a changed file from one that is as it was.
 type fileStat struct {
@@ -103,6 +108,7 @@ func (a *ArchiveFolder) Run(ctx context.Context) error {
 	done := map[string]fileStat{}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	scanned := false
 	for {
 		select {
 		case <-ctx.Done():
@@ -110,7 +116,12 @@ func (a *ArchiveFolder) Run(ctx context.Context) error {
 		case <-events:
 			timer.Reset(a.cfg.Settle)
 		case <-timer.C:
-			timer.Reset(a.scan(ctx, done))
+			next := a.scan(ctx, done)
+			if !scanned && next == a.cfg.Rescan {
+				scanned = true
+				close(a.scanned)
+			}
+			timer.Reset(next)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 
@@ -38,6 +39,34 @@ func (e executor) Exec(ctx context.Context, id string, r api.ExecRequest) (int, 
 	return e.runtime.Exec(ctx, id, runtime.ExecRequest{
 		Command: r.Command, TTY: r.TTY, Stdin: r.Stdin, Stdout: r.Stdout, Stderr: r.Stderr, Resize: sizes,
 	})
+}
+
+// importTime is how long a pull waits for the archives that were there at the
+// start: an image that is about to be imported is not asked for elsewhere.
+const importTime = 10 * time.Second
+
+// images are those of containerd, after the archives were imported.
+type images struct {
+	*runtime.Runtime
+	imported <-chan struct{}
+}
+
+func (i images) Pull(ctx context.Context, ref string, progress func(pod.ImageProgress)) (pod.Image, error) {
+	select {
+	case <-i.imported:
+		return i.Runtime.Pull(ctx, ref, progress)
+	default:
+	}
+	wait, cancel := context.WithTimeout(ctx, importTime)
+	defer cancel()
+	select {
+	case <-i.imported:
+	case <-wait.Done():
+	}
+	if img, ok, err := i.Lookup(ctx, ref); err == nil && ok {
+		return img, nil
+	}
+	return i.Runtime.Pull(ctx, ref, progress)
 }
 
 // logReader lets the API read logs.

@@ -46,13 +46,13 @@ func build(o Options, cfg *config.Configuration, log *logger) (*daemon, error) {
 	if err := d.buildRuntime(cfg, server); err != nil {
 		return nil, err
 	}
+	d.archives = runtime.NewArchiveFolder(runtime.ArchiveFolderConfig{
+		Dir: cfg.ImagesDir, Runtime: d.runtime, Report: d.imported,
+	})
 	if err := d.buildAgent(cfg, server); err != nil {
 		return nil, err
 	}
 	d.sources = newSources(d.agent, source.NewStore(filepath.Join(cfg.StateDir, sourcesFolder)), log.Logger)
-	d.archives = runtime.NewArchiveFolder(runtime.ArchiveFolderConfig{
-		Dir: cfg.ImagesDir, Runtime: d.runtime, Report: d.imported,
-	})
 	d.notifier = systemd.New(systemd.Config{Status: d.statusLine, Alive: d.alive})
 	return d, d.buildAPI(cfg)
 }
@@ -111,7 +111,7 @@ func (d *daemon) buildAgent(cfg *config.Configuration, server pod.Node) error {
 	d.agent = agent.New(agent.Config{
 		Settings: planSettings(cfg.Restart), Node: server,
 		Runtime:    pod.RuntimeState{Mode: cfg.Runtime.Mode, Address: cfg.Runtime.Address},
-		Containers: d.runtime, Images: d.runtime, Sandboxes: boxes, Network: net, Volumes: vols, Cgroups: d.cgroups,
+		Containers: d.runtime, Images: images{d.runtime, d.archives.Scanned()}, Sandboxes: boxes, Network: net, Volumes: vols, Cgroups: d.cgroups,
 		Logs: logRemover{cfg.LogDir}, History: state.NewHistory(filepath.Join(cfg.StateDir, historyFile)),
 		Now: now, Default: manifest.Default, Sources: sourceNames(cfg.Sources), Starts: cfg.Parallelism.Starts, Pulls: cfg.Parallelism.Pulls, Log: d.log.Logger,
 	})

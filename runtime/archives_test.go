@@ -80,7 +80,11 @@ func TestArchivesAreImportedOnce(t *testing.T) {
 	if r := f.next(); r.Err == nil || !strings.Contains(r.Err.Error(), "bad.tar") {
 		t.Errorf("after the restart: %+v", r)
 	}
-	if err := writeArchive(filepath.Join(dir, "bad.tar"), "example.com/mended:1", built.image); err != nil {
+	mended := h.path("mended.tar")
+	if err := writeArchive(mended, "example.com/mended:1", built.image); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(mended, filepath.Join(dir, "bad.tar")); err != nil {
 		t.Fatal(err)
 	}
 	if r := f.next(); r.Err != nil || r.Images[0].Ref != "example.com/mended:1" {

@@ -48,6 +48,7 @@ func TestMain(m *testing.M) {
 	}
 	if err != nil {
 		fmt.Println(err)
+		os.RemoveAll(dir)
 		os.Exit(1)
 	}
 	code := m.Run()

@@ -86,8 +86,7 @@ func (d *decoder) quantity(path string, n *node, at place) (any, bool) {
 		d.mismatch(path, n, at, "a quantity such as 500m or 64Mi", "")
 		return nil, false
 	}
-	amount, err := resource.ParseQuantity(text)
-	if err != nil {
+	if _, err := resource.ParseQuantity(text); err != nil {
 		d.add(trouble{
 			at: at, reason: pod.ReasonInvalidQuantity, field: path,
 			message: quantityHint(text), got: n.describe(),
@@ -95,7 +94,7 @@ func (d *decoder) quantity(path string, n *node, at place) (any, bool) {
 		})
 		return nil, false
 	}
-	return amount.String(), true // 0.5 and 500m are the same
+	return text, true
 }
 
 // quantityHint explains the usual slips.

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"go.uber.org/zap"
@@ -74,6 +75,9 @@ func (l *loop) observed(ps *podState, c pod.Container) {
 		} else {
 			l.cfg.Default(c.Pod)
 		}
+	}
+	if known && c.Logger != "" && c.Logger != old.Logger {
+		l.event(ps.key, warning, "LogLost", fmt.Sprintf("Container %s: %s", c.Name, c.Logger))
 	}
 	ps.put(c)
 	l.dirty[ps.key] = true
@@ -166,7 +170,7 @@ func (l *loop) replaceContainers(ps *podState, seen map[string]pod.Container) {
 	}
 	for id, c := range seen {
 		old, known := ps.containers[id]
-		if known && old.State == c.State && old.PID == c.PID {
+		if known && old.State == c.State && old.PID == c.PID && old.Logger == c.Logger {
 			continue
 		}
 		l.observed(ps, c)

@@ -92,6 +92,7 @@ func isLatest(ps *podState, c pod.Container) bool {
 func containerView(ps *podState, c pod.Container, v plan.View, now pod.Stamp) pod.ContainerView {
 	view := pod.ContainerView{
 		Name: c.Name, ID: c.ID, Role: c.Role, PID: c.PID, CgroupPath: c.CgroupPath, LogPath: c.LogPath,
+		Logger: c.Logger,
 	}
 	if at, waits := v.NextStart[c.Name]; waits {
 		view.NextStart = now.Wall.Add(at.Sub(now.Moment)).Round(time.Second)

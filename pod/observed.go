@@ -133,6 +133,9 @@ type Container struct {
 	CgroupPath string
 	// LogPath is the CRI log file of this run.
 	LogPath string
+	// Logger says what is wrong with the writing of its output, "" when
+	// nothing is.
+	Logger string
 }
 
 // Live tells whether processes of the container may exist.

@@ -10,6 +10,7 @@ import (
 	"strconv"
 
 	"github.com/podstead/podstead/pod"
+	"github.com/podstead/podstead/runtime/logs"
 )
 
 // maxLinkName is what file systems allow for a name.
@@ -44,6 +45,25 @@ func (r *Runtime) loggerURI(rec *record) string {
 		query.Set("--status", rec.StatusPath)
 	}
 	return (&url.URL{Scheme: "binary", Path: r.cfg.LoggerPath, RawQuery: query.Encode()}).String()
+}
+
+// loggerTrouble says what is wrong with the logger of a running container, ""
+// when nothing is. One that has not begun yet is not missed.
+func loggerTrouble(rec *record) string {
+	if rec.StatusPath == "" {
+		return ""
+	}
+	s, alive, err := logs.ReadStatus(rec.StatusPath)
+	switch {
+	case err != nil:
+		return ""
+	case !alive:
+		return fmt.Sprintf("its logger died after %d lines: output is lost until the container restarts", s.Entries)
+	case s.DroppedLines > 0:
+		return fmt.Sprintf("%d lines (%d bytes) of output were dropped, last because of: %s", s.DroppedLines, s.DroppedBytes, s.LastError)
+	default:
+		return ""
+	}
 }
 
 // prepareFiles makes the folder of the log, the link to the log and the file

@@ -154,6 +154,7 @@ func (r *Runtime) container(s sight) pod.Container {
 	}
 	if s.task != nil && s.state == pod.StateRunning {
 		c.PID = int(s.task.Pid)
+		c.Logger = loggerTrouble(&rec)
 	}
 	return c
 }

@@ -93,6 +93,14 @@ func New(t testing.TB, o Options) *Host {
 	return h
 }
 
+// For returns the same host as seen by a subtest: what fails, fails that one.
+// Only the host's own test starts and ends podstead.
+func (h *Host) For(t testing.TB) *Host {
+	of := *h
+	of.t = t
+	return &of
+}
+
 // layout names everything that belongs to the host of a folder.
 func layout(dir string) *Host {
 	in := func(name string) string { return filepath.Join(dir, name) }

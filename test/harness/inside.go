@@ -7,6 +7,7 @@
 package harness
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -26,14 +27,20 @@ const (
 )
 
 // Main runs the tests of a package in namespaces of their own and does not
-// return.
-func Main(m *testing.M) {
+// return. What is to be fetched from the machine's network is fetched before,
+// since the namespaces have none; the tests run even if that fails.
+func Main(m *testing.M, fetch ...func(context.Context) error) {
 	switch os.Getenv(stageEnv) {
 	case stageInit:
 		os.Exit(initProcess())
 	case stageTest:
 		os.Exit(m.Run())
 	default:
+		for _, f := range fetch {
+			if err := f(context.Background()); err != nil {
+				fmt.Fprintln(os.Stderr, "fetch what tests need:", err)
+			}
+		}
 		os.Exit(outside())
 	}
 }

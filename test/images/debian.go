@@ -32,9 +32,9 @@ var unneeded = []string{
 // unpacked but not configured: no script of theirs has run. Packages are
 // downloaded once per version.
 func FromDebian(ctx context.Context, o Options, packages ...string) (v1.Image, error) {
-	debs, err := download(ctx, packages)
+	debs, err := Download(ctx, packages...)
 	if err != nil {
-		return nil, fmt.Errorf("download %s: %w", strings.Join(packages, ", "), err)
+		return nil, err
 	}
 	merged, err := merge(ctx, debs)
 	if err != nil {
@@ -47,7 +47,16 @@ func FromDebian(ctx context.Context, o Options, packages ...string) (v1.Image, e
 	return assemble(o, l)
 }
 
-// download returns the package files of the closure of dependencies.
+// Download returns the files of Debian packages and of what they depend on. It
+// asks the network only for what it does not have yet.
+func Download(ctx context.Context, packages ...string) ([]string, error) {
+	paths, err := download(ctx, packages)
+	if err != nil {
+		return nil, fmt.Errorf("download %s: %w", strings.Join(packages, ", "), err)
+	}
+	return paths, nil
+}
+
 func download(ctx context.Context, packages []string) ([]string, error) {
 	cache, err := CacheDir()
 	if err != nil {

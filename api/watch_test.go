@@ -122,7 +122,7 @@ func TestWatchOfEvents(t *testing.T) {
 		done <- c.WatchEvents(t.Context(), api.ListOptions{FieldSelector: "involvedObject.name=web"},
 			func(e watch.EventType, ev *corev1.Event) error {
 				seen <- fmt.Sprintf("%s %s %d", e, ev.Name, ev.Count)
-				if ev.Count == 3 {
+				if ev.Count == 4 {
 					return stop
 				}
 				return nil
@@ -134,6 +134,8 @@ func TestWatchOfEvents(t *testing.T) {
 	// An event that was pushed out is no news.
 	d.Publish(pod.Snapshot{Events: []corev1.Event{event("c", "web", 3)}})
 	expect(t, seen, "ADDED c 3")
+	d.Publish(pod.Snapshot{Events: []corev1.Event{event("d", "web", 4)}})
+	expect(t, seen, "ADDED d 4")
 	if err := receive(t, done); !errors.Is(err, stop) {
 		t.Errorf("got %v, want the error of the caller", err)
 	}

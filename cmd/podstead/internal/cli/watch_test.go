@@ -89,8 +89,8 @@ func TestWatching(t *testing.T) {
 	for _, end := range []func(){endPods, endOne, endOnly, endEvents} {
 		end()
 	}
-	if strings.Contains(one.String(), "fresh") {
-		t.Errorf("the watch of web shows others:\n%s", one)
+	if got, want := one.String(), "web   2/2   Running   0     26h\n"; got != want {
+		t.Errorf("the watch of web, which did not change, shows %q, want %q", got, want)
 	}
 	if strings.Count(pods.String(), "NAME") != 1 {
 		t.Errorf("the headings come more than once:\n%s", pods)

@@ -134,6 +134,18 @@ func TestOnlyRootsConfigurationIsTrusted(t *testing.T) {
 			must(t, os.Chown(theirs, 65534, 0))
 			must(t, os.Symlink(theirs, file))
 		}, "belongs to user 65534"},
+		"link into what others own": {func(t *testing.T, _, file string) {
+			theirs := t.TempDir()
+			must(t, os.Rename(file, filepath.Join(theirs, "c.yaml")))
+			must(t, os.Chown(theirs, 65534, 0))
+			must(t, os.Symlink(filepath.Join(theirs, "c.yaml"), file))
+		}, "belongs to user 65534"},
+		"link in what others own": {func(t *testing.T, dir, file string) {
+			ours := filepath.Join(t.TempDir(), "ours.yaml")
+			must(t, os.Rename(file, ours))
+			must(t, os.Symlink(ours, file))
+			must(t, os.Chown(dir, 65534, 0))
+		}, "belongs to user 65534"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "etc")

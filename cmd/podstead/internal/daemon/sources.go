@@ -154,11 +154,11 @@ func location(c config.Source) string {
 }
 
 func makeSource(c config.Source, priority int, store *source.Store) (runner, error) {
-	judge := intake.Policy(level(c))
+	may := level(c)
 	if d := c.Directory; d != nil {
 		return source.NewDirectory(source.DirectoryConfig{
 			Name: c.Name, Priority: priority, Path: d.Path, Rescan: time.Duration(d.Rescan), RequireMount: d.RequireMount,
-			Parse: intake.Parser(0), Policy: judge, Store: store,
+			Parse: intake.Parser(0, may), Limits: intake.Limits(may), Store: store,
 		}), nil
 	}
 	u := c.URL
@@ -166,7 +166,7 @@ func makeSource(c config.Source, priority int, store *source.Store) (runner, err
 		Name: c.Name, Priority: priority, URL: u.URL, Interval: time.Duration(u.Interval),
 		CA: u.CA, Cert: u.Cert, Key: u.Key, HeadersFile: u.HeadersFile, MaxBytes: int64(u.MaxBytes),
 		Guard: source.GuardConfig{AllowEmpty: u.AllowEmpty},
-		Parse: intake.Parser(int(u.MaxBytes)), Policy: judge, Store: store,
+		Parse: intake.Parser(int(u.MaxBytes), may), Limits: intake.Limits(may), Store: store,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("make source: %w", err)

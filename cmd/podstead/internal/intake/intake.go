@@ -7,6 +7,8 @@ import (
 	"cmp"
 	"slices"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/podstead/podstead/agent/plan"
 	"github.com/podstead/podstead/manifest"
 	"github.com/podstead/podstead/manifest/policy"
@@ -15,11 +17,12 @@ import (
 	"github.com/podstead/podstead/pod"
 )
 
-// Parser returns the parser of files or answers of up to maxBytes; the size
-// of a manifest file when that is 0.
-func Parser(maxBytes int) source.Parser {
+// Parser returns the parser of files or answers of up to maxBytes (the size
+// of a manifest file when that is 0) for a source of the given level.
+func Parser(maxBytes int, level policy.Level) source.Parser {
+	judge := func(p *corev1.Pod) []validation.Error { return policy.Check(p, level) }
 	return func(data []byte, origin pod.Origin) source.Parsed {
-		r := manifest.Parse(data, manifest.Options{Origin: origin, MaxBytes: maxBytes})
+		r := manifest.Parse(data, manifest.Options{Origin: origin, MaxBytes: maxBytes, Check: judge})
 		parsed := source.Parsed{Pods: r.Pods, Problems: r.Problems}
 		for _, f := range r.Failed {
 			parsed.Failed = append(parsed.Failed, source.Failed(f))
@@ -28,25 +31,9 @@ func Parser(maxBytes int) source.Parser {
 	}
 }
 
-// Policy returns the policy of a source of the given level.
-func Policy(level policy.Level) source.Policy {
-	return source.Policy{
-		Pod: func(d pod.Desired) []pod.Problem {
-			var problems []pod.Problem
-			for _, e := range policy.Check(d.Pod, level) {
-				problems = append(problems, problem(d, e))
-			}
-			return problems
-		},
-		Source: func(pods []pod.Desired) []pod.Problem { return policy.CheckSource(pods, level) },
-	}
-}
-
-func problem(d pod.Desired, e validation.Error) pod.Problem {
-	return pod.Problem{
-		Origin: d.Origin, Key: d.Key, Severity: cmp.Or(e.Severity, pod.Error), Reason: e.Reason,
-		Field: e.Field, Message: e.Message, Got: e.Got, Want: e.Want,
-	}
+// Limits returns how much a source of the given level may want in all.
+func Limits(level policy.Level) source.Limits {
+	return func(pods []pod.Desired) []pod.Problem { return policy.CheckSource(pods, level) }
 }
 
 // File is a manifest file's content under its name.
@@ -61,19 +48,13 @@ type File struct {
 func Check(files []File, level policy.Level) []pod.Problem {
 	var problems []pod.Problem
 	state := pod.SourceState{Synced: true}
-	parse, judge := Parser(0), Policy(level)
+	parse := Parser(0, level)
 	for _, f := range files {
 		parsed := parse(f.Data, pod.Origin{File: f.Name})
 		problems = append(problems, parsed.Problems...)
-		for _, d := range parsed.Pods {
-			against := judge.Pod(d)
-			problems = append(problems, against...)
-			if !slices.ContainsFunc(against, isError) {
-				state.Pods = append(state.Pods, d)
-			}
-		}
+		state.Pods = append(state.Pods, parsed.Pods...)
 	}
-	problems = append(problems, judge.Source(state.Pods)...)
+	problems = append(problems, policy.CheckSource(state.Pods, level)...)
 	problems = append(problems, plan.Merge([]pod.SourceState{state}, nil).Conflicts...)
 	order := map[string]int{}
 	for i, f := range files {
@@ -85,5 +66,3 @@ func Check(files []File, level policy.Level) []pod.Problem {
 	})
 	return problems
 }
-
-func isError(p pod.Problem) bool { return p.Severity == pod.Error }

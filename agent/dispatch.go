@@ -61,6 +61,9 @@ func (l *loop) finish(ps *podState, a plan.Action, applied fact, err error) {
 	if applied != nil {
 		applied(l)
 	}
+	if s, ok := a.(plan.Start); ok {
+		l.startEnded(ps, s)
+	}
 	if err != nil {
 		l.fail(ps, a, err)
 		return

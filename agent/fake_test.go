@@ -36,6 +36,9 @@ type fake struct {
 	refuse     error
 	leftovers  []types.UID
 	stubborn   bool
+	// brief containers have ended, and that was told, before their start
+	// returns.
+	brief bool
 }
 
 func newFake() *fake {
@@ -88,8 +91,10 @@ func (f *fake) List(ctx context.Context) (list []pod.Container, err error) {
 	return list, err
 }
 
+// Observe answers what was there when it was asked.
 func (f *fake) Observe(ctx context.Context, id string) (c pod.Container, ok bool, err error) {
-	err = f.do(ctx, "observe", func() error { c, ok = f.containers[id]; return nil })
+	f.set(func(f *fake) { c, ok = f.containers[id] })
+	err = f.do(ctx, "observe", nothing)
 	return c, ok, err
 }
 
@@ -108,6 +113,13 @@ func (f *fake) Start(ctx context.Context, r pod.StartRequest) (c pod.Container, 
 			State: pod.StateRunning, PID: 100 + len(f.calls), Created: now(), Started: now(), CgroupPath: r.CgroupPath,
 		}
 		f.containers[r.ID] = c
+		if f.brief {
+			changed := f.changed
+			f.changed = nil
+			f.end(r.ID, 0)
+			f.changed = changed
+			changed(r.ID)
+		}
 		return nil
 	})
 	return c, err

@@ -46,9 +46,12 @@ type loop struct {
 	measureAt pod.Moment
 	starts    int
 	pulls     int
-	looks     map[string]bool
-	version   uint64
-	drained   chan struct{}
+	// looks are the containers that are being looked at; true when something
+	// happened to one meanwhile. starting is the same for those being started.
+	looks    map[string]bool
+	starting map[string]bool
+	version  uint64
+	drained  chan struct{}
 }
 
 func newLoop(a *Agent, spawn func(func(context.Context))) *loop {
@@ -60,7 +63,7 @@ func newLoop(a *Agent, spawn func(func(context.Context))) *loop {
 		images:  map[string]*imageState{},
 		events:  newRecorder(),
 		dirty:   map[pod.Key]bool{},
-		looks:   map[string]bool{},
+		looks:   map[string]bool{}, starting: map[string]bool{},
 		runtime: a.cfg.Runtime,
 		history: map[string]int{},
 	}

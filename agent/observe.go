@@ -30,13 +30,21 @@ func (l *loop) watch(ctx context.Context) {
 	}
 }
 
-// look observes one container. Several wishes to look are one.
+// look observes one container. While it is being looked at or started already,
+// it is looked at again afterwards: what is on its way may be older than the
+// wish.
 func (l *loop) look(id string) {
+	for _, inFlight := range []map[string]bool{l.looks, l.starting} {
+		if _, ok := inFlight[id]; ok {
+			inFlight[id] = true
+			return
+		}
+	}
 	ps := l.podOf(id)
-	if ps == nil || l.looks[id] || !l.runtime.Up {
+	if ps == nil || !l.runtime.Up {
 		return
 	}
-	l.looks[id] = true
+	l.looks[id] = false
 	rev := ps.rev
 	l.spawn(func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, l.cfg.OperationTimeout)
@@ -47,7 +55,11 @@ func (l *loop) look(id string) {
 }
 
 func (l *loop) looked(ps *podState, id string, rev int, c pod.Container, ok bool, err error) {
+	again := l.looks[id]
 	delete(l.looks, id)
+	if again {
+		defer l.look(id)
+	}
 	switch {
 	case err != nil:
 		if errors.Is(err, pod.ErrUnavailable) {

@@ -58,6 +58,7 @@ func (l *loop) start(ps *podState, a plan.Start) func(context.Context) (fact, er
 	if c := pod.ContainerSpec(p, a.Container); c != nil {
 		r.Resources, r.OOMScoreAdj = cfg.Cgroups.Container(p, c)
 	}
+	l.starting[r.ID] = false
 	return func(ctx context.Context) (fact, error) {
 		if a.Role != pod.RolePause {
 			mounts, err := cfg.Volumes.Mounts(ctx, uid, p, a.Container)
@@ -71,6 +72,17 @@ func (l *loop) start(ps *podState, a plan.Start) func(context.Context) (fact, er
 			return nil, fmt.Errorf("start container %s: %w", a.Container, err)
 		}
 		return func(l *loop) { l.observed(ps, c) }, nil
+	}
+}
+
+// startEnded looks at a container to which something happened before its start
+// was known: a short life ends so early.
+func (l *loop) startEnded(ps *podState, a plan.Start) {
+	id := pod.ContainerID(l.uid(l.instance(ps, a.Instance)), a.Container, a.Attempt)
+	happened := l.starting[id]
+	delete(l.starting, id)
+	if happened {
+		l.look(id)
 	}
 }
 

@@ -46,7 +46,7 @@ type DirectoryConfig struct {
 	// MaxBytes is the largest manifest; 1 MiB by default.
 	MaxBytes int64
 	Parse    Parser
-	Policy   Policy
+	Limits   Limits
 	// Store keeps the last good pods on disk; nil keeps them in memory only.
 	Store *Store
 }
@@ -237,7 +237,7 @@ func (r *directoryRun) accept(s scan, now time.Time) {
 	if changed || len(s.readings) != len(r.ledger.files) {
 		r.earliest = now.Add(changeGap)
 	}
-	r.ledger = r.ledger.next(s.readings, r.config.Policy)
+	r.ledger = r.ledger.next(s.readings, r.config.Limits)
 	if !s.settled && !r.output.sent && now.Before(r.first) {
 		// What was removed or renamed while podstead was down is not known
 		// yet; a snapshot of before could start what is not wanted any more.

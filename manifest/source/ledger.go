@@ -47,7 +47,7 @@ type ledger struct {
 
 // next returns the ledger after all files of the source were looked at. Files
 // that no reading is given for are gone, and with them their pods.
-func (l ledger) next(readings []reading, policy Policy) ledger {
+func (l ledger) next(readings []reading, limits Limits) ledger {
 	files := make(map[string]file, len(readings))
 	orphans := l.orphans(readings)
 	for _, r := range readings {
@@ -61,10 +61,10 @@ func (l ledger) next(readings []reading, policy Policy) ledger {
 		case r.problem != nil:
 			files[r.path] = unreadable(previous, *r.problem)
 		default:
-			files[r.path] = merge(previous, policy.apply(rejectDuplicates(r.parsed)), orphans)
+			files[r.path] = merge(previous, rejectDuplicates(r.parsed), orphans)
 		}
 	}
-	return l.limited(files, policy)
+	return l.limited(files, limits)
 }
 
 // orphans are the pods of files which are gone.

@@ -10,25 +10,25 @@ import (
 // the pods that are wanted already stay as they are, and of what is new or
 // changed only as much is taken, in the order of keys, as does not exceed the
 // limits further. So a newcomer never drives out a running pod.
-func (l ledger) limited(files map[string]file, policy Policy) ledger {
+func (l ledger) limited(files map[string]file, limits Limits) ledger {
 	candidates := collect(files)
 	next := ledger{files: files, wanted: candidates}
-	if policy.Source == nil {
+	if limits == nil {
 		return next
 	}
-	if len(errorsOf(policy.Source(next.pods()))) == 0 {
+	if len(errorsOf(limits(next.pods()))) == 0 {
 		return next
 	}
 	c := l.changes(candidates)
-	bound := len(errorsOf(policy.Source(c.with(0).pods())))
+	bound := len(errorsOf(limits(c.with(0).pods())))
 	taken := sort.Search(len(c.order), func(n int) bool {
-		return len(errorsOf(policy.Source(c.with(n+1).pods()))) > bound
+		return len(errorsOf(limits(c.with(n+1).pods()))) > bound
 	})
 	next.wanted = c.with(taken).wanted
 	if taken == len(c.order) {
 		return next
 	}
-	why := errorsOf(policy.Source(c.with(taken + 1).pods()))[0]
+	why := errorsOf(limits(c.with(taken + 1).pods()))[0]
 	for _, at := range c.order[taken:] {
 		next.refused = append(next.refused, refuse(why, candidates[at], c.before[at] != nil))
 	}

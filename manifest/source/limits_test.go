@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"testing"
 
@@ -13,12 +14,12 @@ import (
 )
 
 // level is the policy of the real package for limits on a whole source.
-func level(l policy.Level) Policy {
-	return Policy{Source: func(pods []pod.Desired) []pod.Problem { return policy.CheckSource(pods, l) }}
+func level(l policy.Level) Limits {
+	return func(pods []pod.Desired) []pod.Problem { return policy.CheckSource(pods, l) }
 }
 
 func TestLimitsHitNewcomers(t *testing.T) {
-	dir, d := directory(t, func(c *DirectoryConfig) { c.Policy = level(policy.Level{MaxPods: 2}) })
+	dir, d := directory(t, func(c *DirectoryConfig) { c.Limits = level(policy.Level{MaxPods: 2}) })
 	put(t, filepath.Join(dir, "m.yaml"), doc("m", "1"))
 	put(t, filepath.Join(dir, "z.yaml"), doc("z", "1"))
 	r, _ := start(t, d.Run)
@@ -41,7 +42,7 @@ func TestLimitsHitNewcomers(t *testing.T) {
 }
 
 func TestGrownPodIsKeptAsItWas(t *testing.T) {
-	dir, d := directory(t, func(c *DirectoryConfig) { c.Policy = level(policy.Level{MaxContainers: 2}) })
+	dir, d := directory(t, func(c *DirectoryConfig) { c.Limits = level(policy.Level{MaxContainers: 2}) })
 	put(t, filepath.Join(dir, "a.yaml"), doc("a", "1"))
 	put(t, filepath.Join(dir, "b.yaml"), doc("b", "1"))
 	r, _ := start(t, d.Run)
@@ -65,7 +66,7 @@ func TestManyPodsBeyondALimitAreRefusedFast(t *testing.T) {
 	server := serve(t, say(docs(parts...)), false)
 	r, _ := runURL(t, poll(server.URL, func(c *URLConfig) {
 		c.MaxBytes = 1 << 20
-		c.Policy.Source = func(pods []pod.Desired) []pod.Problem {
+		c.Limits = func(pods []pod.Desired) []pod.Problem {
 			judged.Add(1)
 			return policy.CheckSource(pods, policy.Level{MaxPods: 10})
 		}
@@ -76,15 +77,24 @@ func TestManyPodsBeyondALimitAreRefusedFast(t *testing.T) {
 	}
 }
 
-func TestPolicyRefusesAPodAndKeepsItsLastGood(t *testing.T) {
-	judge := func(d pod.Desired) []pod.Problem {
-		if d.Pod.Spec.Containers[0].Image == "forbidden" {
-			return []pod.Problem{{Severity: pod.Error, Reason: pod.ReasonPolicy, Field: "spec", Message: "forbidden"}}
+func TestARefusedPodKeepsItsLastGood(t *testing.T) {
+	judge := func(parse Parser) Parser {
+		return func(data []byte, origin pod.Origin) Parsed {
+			parsed := parse(data, origin)
+			i := slices.IndexFunc(parsed.Pods, func(d pod.Desired) bool { return d.Pod.Spec.Containers[0].Image == "forbidden" })
+			if i >= 0 {
+				d := parsed.Pods[i]
+				parsed.Pods = slices.Delete(parsed.Pods, i, i+1)
+				parsed.Failed = append(parsed.Failed, Failed{Key: d.Key, Item: d.Origin.Item})
+				parsed.Problems = append(parsed.Problems, pod.Problem{
+					Origin: d.Origin, Key: d.Key, Severity: pod.Error, Reason: pod.ReasonPolicy, Field: "spec", Message: "forbidden",
+				})
+			}
+			return parsed
 		}
-		return nil
 	}
 	server := serve(t, say(docs(doc("a", "forbidden"), doc("b", "1"))), false)
-	r, _ := runURL(t, poll(server.URL, func(c *URLConfig) { c.Policy.Pod = judge }))
+	r, _ := runURL(t, poll(server.URL, func(c *URLConfig) { c.Parse = judge(c.Parse) }))
 	s, _ := r.untilPods(t, map[string]string{"b": "1"})
 	if !hasProblem(s, pod.ReasonPolicy, "nothing runs for it") || s.Problems[0].Key != key("a") || s.Problems[0].Origin.File == "" {
 		t.Errorf("problems %v", s.Problems)

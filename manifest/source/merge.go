@@ -140,31 +140,6 @@ func rejectDuplicates(parsed Parsed) Parsed {
 	return next
 }
 
-// apply refuses the pods that the policy doesn't allow.
-func (policy Policy) apply(parsed Parsed) Parsed {
-	if policy.Pod == nil {
-		return parsed
-	}
-	next := Parsed{Problems: slices.Clone(parsed.Problems), Failed: slices.Clone(parsed.Failed)}
-	for _, p := range parsed.Pods {
-		refused := false
-		for _, problem := range policy.Pod(p) {
-			problem.Key = p.Key
-			if problem.Origin == (pod.Origin{}) {
-				problem.Origin = p.Origin
-			}
-			next.Problems = append(next.Problems, problem)
-			refused = refused || problem.Severity == pod.Error
-		}
-		if refused {
-			next.Failed = append(next.Failed, Failed{Key: p.Key, Item: p.Origin.Item})
-		} else {
-			next.Pods = append(next.Pods, p)
-		}
-	}
-	return next
-}
-
 func keysOf(pods []pod.Desired) []pod.Key {
 	keys := make([]pod.Key, 0, len(pods))
 	for _, p := range pods {

@@ -250,7 +250,7 @@ func TestVanishedFileIsHeldWhileAnUnreadOneMayBeIt(t *testing.T) {
 	s := newScanner(d.config, nil, ledger{})
 	old, renamed := filepath.Join(dir, "a.yaml"), filepath.Join(dir, "b.yaml")
 	write(t, old, doc("web", "one"))
-	l := ledger{}.next(s.scan(map[string]bool{"a.yaml": true}).readings, Policy{})
+	l := ledger{}.next(s.scan(map[string]bool{"a.yaml": true}).readings, nil)
 	if len(l.wanted) != 1 {
 		t.Fatalf("wanted %v, want pod web", l.wanted)
 	}
@@ -260,7 +260,7 @@ func TestVanishedFileIsHeldWhileAnUnreadOneMayBeIt(t *testing.T) {
 	s.scan(nil)
 	time.Sleep(d.config.Settle) // so long that the old name would count as removed
 	write(t, renamed, doc("web", "two"))
-	if l = l.next(s.scan(nil).readings, Policy{}); len(l.wanted) != 1 {
+	if l = l.next(s.scan(nil).readings, nil); len(l.wanted) != 1 {
 		t.Error("the pod left while the file with its new name was being written")
 	}
 }

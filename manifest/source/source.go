@@ -59,16 +59,11 @@ type Parsed struct {
 // be called by several goroutines at once.
 type Parser func(data []byte, origin pod.Origin) Parsed
 
-// Policy is what a source's manifests must respect. Both functions are pure;
-// nil allows everything.
-type Policy struct {
-	// Pod judges one pod. An error refuses it.
-	Pod func(pod.Desired) []pod.Problem
-	// Source judges all pods of the source together. Errors say that they are
-	// too many, and more pods never make fewer errors. Which pod an error
-	// names does not matter: those that were wanted already stay.
-	Source func([]pod.Desired) []pod.Problem
-}
+// Limits judges all pods of a source together. Errors say that they are too
+// many, and more pods never make fewer errors. Which pod an error names does
+// not matter: those that were wanted already stay. It is pure; nil allows
+// everything.
+type Limits func([]pod.Desired) []pod.Problem
 
 // rejection is the error of a source as a whole.
 type rejection struct {

@@ -48,7 +48,7 @@ type URLConfig struct {
 	MinRate int64
 	Guard   GuardConfig
 	Parse   Parser
-	Policy  Policy
+	Limits  Limits
 	// Store keeps the last good pods on disk; nil keeps them in memory only.
 	Store *Store
 }
@@ -231,7 +231,7 @@ func (r *urlRun) take(a answer, now time.Time) *rejection {
 	if rejected := rejectAnswer(parsed); rejected != nil {
 		return rejected
 	}
-	next := r.ledger.next([]reading{{path: r.origin.File, parsed: parsed}}, r.config.Policy)
+	next := r.ledger.next([]reading{{path: r.origin.File, parsed: parsed}}, r.config.Limits)
 	wanted, omitted := r.ledger.omittedBy(next)
 	r.held = r.guard.judge(wanted, omitted, now)
 	r.ledger = next.hold(r.ledger, r.held)

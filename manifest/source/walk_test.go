@@ -182,7 +182,7 @@ func TestRandomWalkOfFiles(t *testing.T) {
 		for range 2 { // the second time, what vanished is believed to be away
 			out := s.scan(nil)
 			if out.rejection == nil {
-				l = l.next(out.readings, Policy{})
+				l = l.next(out.readings, nil)
 			}
 		}
 		_ = os.Rename(f.path+"-away", f.path)

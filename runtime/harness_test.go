@@ -117,6 +117,8 @@ type host struct {
 	dir    string
 	server *containerd.Server
 	cgroup string
+	// uids are those of all pods of which a container was asked for.
+	uids map[types.UID]bool
 }
 
 // newHost starts containerd and ends everything of it when the test ends.
@@ -126,7 +128,7 @@ func newHost(t testing.TB, change ...func(*Config)) *host {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &host{t: t, dir: dir, cgroup: "/podstead-test-" + filepath.Base(dir)}
+	h := &host{t: t, dir: dir, cgroup: "/podstead-test-" + filepath.Base(dir), uids: map[types.UID]bool{}}
 	h.server = containerd.NewServer(containerd.Config{
 		Binary: built.containerd, ShimDir: filepath.Dir(built.containerd),
 		Root: h.path("root"), State: h.path("state"), Socket: h.path("c.sock"),
@@ -218,6 +220,9 @@ func (h *host) end() {
 		}
 	}
 	h.removeCgroups()
+	for uid := range h.uids {
+		_ = os.Remove(h.socketPath(uid))
+	}
 	if err := os.RemoveAll(h.dir); err != nil {
 		h.t.Error(err)
 	}
@@ -307,6 +312,9 @@ func (h *host) request(img pod.Image, name string, args ...string) pod.StartRequ
 func (h *host) requestOf(img pod.Image, p *corev1.Pod, container string, attempt int) pod.StartRequest {
 	i := pod.Instance{Key: pod.Key{Namespace: p.Namespace, Name: p.Name}, Number: 1}
 	uid := pod.UID("node-1", i)
+	if h.uids != nil {
+		h.uids[uid] = true
+	}
 	files := h.path("files-" + string(uid))
 	if err := os.MkdirAll(files, 0o755); err != nil {
 		h.t.Fatal(err)

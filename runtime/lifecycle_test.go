@@ -114,6 +114,11 @@ func (h *host) checkGone(id, link string) {
 		h.t.Errorf("link: %v", err)
 	}
 	h.await("no shim is left", func() bool { return len(h.shims()) == 0 })
+	for uid := range h.uids {
+		if _, err := os.Lstat(h.socketPath(uid)); !os.IsNotExist(err) {
+			h.t.Errorf("socket of the shim: %v", err)
+		}
+	}
 }
 
 func TestEveryOperationMayBeRepeated(t *testing.T) {
@@ -281,6 +286,12 @@ func TestContainersOfAPodShareAShim(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.reap(a.ID)
+	if err := h.Remove(t.Context(), a.ID); err != nil {
+		t.Fatal(err)
+	}
+	if !listens(h.socketPath(a.UID)) {
+		t.Error("the shim's socket went with one of its containers")
+	}
 	if err := unix.Kill(b.PID, 0); err != nil || h.state(b.ID) != pod.StateRunning {
 		t.Errorf("the other container is %s, %v", h.state(b.ID), err)
 	}

@@ -36,6 +36,9 @@ func (r *Runtime) Remove(ctx context.Context, id string) error {
 			return failed("remove the snapshot of container", id, err)
 		}
 	}
+	if err := r.removeSocket(ctx, id, s.record.UID); err != nil {
+		return fmt.Errorf("remove the shim's socket of container %q: %w", id, err)
+	}
 	if err := r.client.ContainerService().Delete(ctx, id); err != nil && !isNotFound(err) {
 		return failed("remove container", id, err)
 	}

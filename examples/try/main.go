@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -148,11 +149,30 @@ func (t try) start() (*daemon, error) {
 	d.cmd.Stdout, d.cmd.Stderr = log, log
 	// The terminal's Ctrl-C is for us: podstead is told in good order.
 	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := d.cmd.Start(); err != nil {
+	started := make(chan error)
+	go func() {
+		defer close(d.ended)
+		d.err = runBound(d.cmd, started)
+	}()
+	if err := <-started; err != nil {
 		return nil, err
 	}
-	go func() { d.err = d.cmd.Wait(); close(d.ended) }()
 	return d, nil
+}
+
+// runBound starts a program, tells how that went, and waits for its end. The
+// program is killed when this process is, so that the next try finds nobody at
+// work in the folder. The kernel binds it to the thread that starts it.
+func runBound(cmd *exec.Cmd, started chan<- error) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
+	err := cmd.Start()
+	started <- err
+	if err != nil {
+		return err
+	}
+	return cmd.Wait()
 }
 
 // stop drains podstead and waits for its end.

@@ -72,9 +72,14 @@ func GoBinary(ctx context.Context, pkg string) (string, error) {
 		return "", err
 	}
 	out := filepath.Join(cache, path.Base(pkg))
-	// Tests of several packages may do this at once.
-	part := fmt.Sprintf("%s.%d.part", out, os.Getpid())
-	defer os.Remove(part)
+	// Several tests may do this at once, and in PID namespaces of their own
+	// they have the same PID.
+	dir, err := os.MkdirTemp(cache, "build-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(dir)
+	part := filepath.Join(dir, path.Base(pkg))
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w", "-o", part, pkg)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if text, err := cmd.CombinedOutput(); err != nil {

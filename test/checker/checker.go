@@ -120,11 +120,12 @@ type wish struct {
 	from, to   record.Moment
 	generation string // empty: it was not wanted
 	grace      time.Duration
-	endsItself bool
+	final      bool // its own exit is its last
 }
 
 // wishes returns what was wanted of each container over time, without gaps
-// from the first manifest that names it. Witnesses nobody wanted have none.
+// from the first manifest that names it. A manifest that changes nothing for
+// a container begins no new wish. Witnesses nobody wanted have none.
 func wishes(h History) map[string][]wish {
 	all := map[string][]wish{}
 	for id := range h.Witnesses {
@@ -141,14 +142,26 @@ func wishes(h History) map[string][]wish {
 			if !ok || strings.Contains(name, "_") {
 				continue
 			}
-			w := wish{from: m.At, to: h.End, generation: m.Containers[name], grace: m.Grace, endsItself: m.EndsItself}
-			if n := len(all[id]); n > 0 {
-				all[id][n-1].to = m.At
-			}
-			all[id] = append(all[id], w)
+			w := wish{from: m.At, to: h.End, generation: m.Containers[name], grace: m.Grace, final: slices.Contains(m.Final, name)}
+			all[id] = follow(all[id], w)
 		}
 	}
 	return all
+}
+
+// follow appends a wish to those before it.
+func follow(before []wish, w wish) []wish {
+	n := len(before)
+	if n == 0 {
+		return []wish{w}
+	}
+	last := &before[n-1]
+	if last.generation == w.generation && last.final == w.final {
+		last.grace = max(last.grace, w.grace)
+		return before
+	}
+	last.to = w.from
+	return append(before, w)
 }
 
 // run is one life of a witness.

@@ -26,6 +26,14 @@ type life struct {
 	end string
 }
 
+// final makes the container's own exit its last.
+func final(h checker.History) checker.History {
+	for i := range h.Manifests {
+		h.Manifests[i].Final = []string{"app"}
+	}
+	return h
+}
+
 // want is a change of the manifest: "" removes the pod.
 type want struct {
 	at         float64
@@ -87,6 +95,12 @@ func TestVerdicts(t *testing.T) {
 		{"late because podstead was dead", history(100, one, []life{{20, 100, "1", ""}}, fault(1, 18, "")), nil},
 		{"it is gone at the end", history(100, one, []life{{1, 50, "1", "exit"}}), []checker.Verdict{checker.Lost}},
 		{"it comes back after its exit", history(100, one, []life{{1, 50, "1", "exit"}, {52, 100, "1", ""}}), nil},
+		{"its work is done", final(history(100, one, []life{{1, 50, "1", "exit"}})), nil},
+		{"its work is never begun", final(history(100, one, nil)), []checker.Verdict{checker.Lost}},
+		{"it is killed before its work is done", final(history(100, one, []life{{1, 50, "1", ""}})), []checker.Verdict{checker.Lost}},
+		{"it works again", final(history(100, one, []life{{1, 50, "1", "exit"}, {52, 60, "1", "exit"}})), []checker.Verdict{checker.UnexplainedRestart}},
+		{"it works again since that was wanted", final(history(100, edited, []life{{1, 40, "1", "exit"}, {52, 60, "2", "exit"}})), nil},
+		{"another part of the manifest changed", final(history(100, []want{{0, "1"}, {60, "1"}}, []life{{1, 50, "1", "exit"}})), nil},
 		{"it comes back without a cause", history(100, one, []life{{1, 50, "1", ""}, {52, 100, "1", ""}}), []checker.Verdict{checker.UnexplainedRestart}},
 		{"it was told to stop without a cause", history(100, one, []life{{1, 50, "1", "term"}, {52, 100, "1", ""}}), []checker.Verdict{checker.UnexplainedRestart}},
 		{"it was killed on purpose", history(100, one, []life{{1, 50, "1", ""}, {52, 100, "1", ""}}, fault(50, 50.1, id)), nil},

@@ -40,7 +40,7 @@ func (c *container) checkRuns() {
 
 // explained tells why a run may have been replaced by the next.
 func (c *container) explained(before, next run) bool {
-	if before.ended && !before.signalled || before.bootID != next.bootID {
+	if before.ended && !before.signalled && !c.final(before) || before.bootID != next.bootID {
 		return true
 	}
 	for _, f := range c.history.Faults {
@@ -52,6 +52,16 @@ func (c *container) explained(before, next run) bool {
 	// with the delay that a change may take to arrive.
 	for _, w := range c.wanted {
 		if w.generation != before.generation && w.from <= next.from && w.to >= before.from {
+			return true
+		}
+	}
+	return false
+}
+
+// final tells whether a run's own end had to be the last one.
+func (c *container) final(r run) bool {
+	for _, w := range c.wanted {
+		if w.generation == r.generation && w.final {
 			return true
 		}
 	}
@@ -95,7 +105,7 @@ func (c *container) checkGeneration(r run) {
 // it lived for longer than the bound.
 func (c *container) checkLost() {
 	for _, w := range c.wanted {
-		if w.generation == "" || w.endsItself {
+		if w.generation == "" {
 			continue
 		}
 		since := w.from
@@ -105,6 +115,9 @@ func (c *container) checkLost() {
 			}
 			c.gap(since, r.from, w)
 			since = max(since, r.to)
+			if w.final && r.generation == w.generation && r.ended && !r.signalled {
+				since = w.to // its work is done
+			}
 		}
 		c.gap(since, w.to, w)
 	}

@@ -36,17 +36,28 @@ func (h *Host) Start() {
 // WaitReady waits until podstead is ready and one containerd runs.
 func (h *Host) WaitReady(within time.Duration) {
 	h.t.Helper()
-	h.Eventually(within, func() error {
-		select {
-		case <-h.daemon.done:
-			h.t.Fatalf("podstead ended: %v", h.daemon.err)
-		default:
-		}
-		if pids := h.pids("containerd"); len(pids) != 1 {
-			return fmt.Errorf("%d containerds run, want 1", len(pids))
-		}
-		return h.get("/readyz", nil)
-	})
+	h.Eventually(within, h.Ready)
+}
+
+// Ready tells why podstead is not ready, or why not just one containerd runs.
+// It fails the test when podstead has ended.
+func (h *Host) Ready() error {
+	h.t.Helper()
+	select {
+	case <-h.daemon.done:
+		h.t.Fatalf("podstead ended: %v", h.daemon.err)
+	default:
+	}
+	if pids := h.pids("containerd"); len(pids) != 1 {
+		return fmt.Errorf("%d containerds run, want 1", len(pids))
+	}
+	return h.get("/readyz", nil)
+}
+
+// ContainerdRuns tells whether this host's containerd lives now.
+func (h *Host) ContainerdRuns() bool {
+	h.t.Helper()
+	return len(h.pids("containerd")) == 1
 }
 
 // StartWithoutWaiting starts podstead and returns at once.

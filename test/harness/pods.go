@@ -3,6 +3,7 @@ package harness
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -28,6 +29,23 @@ func (h *Host) Write(name, yaml string) {
 		h.t.Fatal(err)
 	}
 	if err := os.Rename(part, filepath.Join(h.Manifests, name)); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// WriteSlowly writes a manifest in place, in two halves with a pause between
+// them, as careless people do.
+func (h *Host) WriteSlowly(name, yaml string, pause time.Duration) {
+	h.t.Helper()
+	f, err := os.Create(filepath.Join(h.Manifests, name))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	half := len(yaml) / 2
+	_, first := f.WriteString(yaml[:half])
+	time.Sleep(pause)
+	_, second := f.WriteString(yaml[half:])
+	if err := errors.Join(first, second, f.Close()); err != nil {
 		h.t.Fatal(err)
 	}
 }

@@ -79,9 +79,9 @@ type Manifest struct {
 	Containers map[string]string `json:"containers,omitempty"`
 	// Grace is the pod's terminationGracePeriodSeconds.
 	Grace time.Duration `json:"grace"`
-	// EndsItself tells that its containers exit on their own, so that being
-	// gone is not being lost.
-	EndsItself bool `json:"endsItself,omitempty"`
+	// Final names the containers whose own exit is their last: they are not
+	// lost by it, and must not run again until something else is wanted.
+	Final []string `json:"final,omitempty"`
 }
 
 // Fault is something that was done to the system on purpose.

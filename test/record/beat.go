@@ -69,8 +69,11 @@ func LastBeats(dir, id string) (map[Moment]Moment, error) {
 			continue // of a witness whose ID begins with this one
 		}
 		raw, err := os.ReadFile(path)
-		if err != nil || len(raw) < 8 {
-			return nil, fmt.Errorf("read beat %s: %d bytes, %w", path, len(raw), err)
+		if err != nil {
+			return nil, fmt.Errorf("read beat: %w", err)
+		}
+		if len(raw) < 8 {
+			continue // of a run that has not begun: its start is not written yet
 		}
 		beats[Moment(run)] = Moment(binary.NativeEndian.Uint64(raw))
 	}

@@ -264,6 +264,28 @@ func TestConflictNeverFlaps(t *testing.T) {
 	})
 }
 
+// What a person asks for the state of the sources has to name the loser.
+func TestConflictIsAProblemOfTheSourceThatLost(t *testing.T) {
+	f := newFake()
+	inBubble(t, f, func(t *testing.T, a *agent.Agent) {
+		mine, theirs := desired("web"), desired("web")
+		theirs.Origin.File = "/m/copy.yaml"
+		a.Publish(source(mine))
+		settle(time.Second)
+		a.Publish(source(mine, theirs))
+		settle(time.Second)
+		got := a.Latest().Sources[0].Problems
+		if len(got) != 1 || got[0].Reason != pod.ReasonConflict || got[0].Origin != theirs.Origin {
+			t.Errorf("problems of the source: %v, want one conflict at %s", got, theirs.Origin)
+		}
+		a.Publish(source(mine))
+		settle(time.Second)
+		if got := a.Latest().Sources[0].Problems; len(got) != 0 {
+			t.Errorf("problems of the source: %v, want none", got)
+		}
+	})
+}
+
 func TestPortConflictWaitsForItsHolder(t *testing.T) {
 	f := newFake()
 	port := func(p *corev1.Pod) {

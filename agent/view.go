@@ -142,7 +142,7 @@ func (l *loop) publishSnapshot(now pod.Stamp) {
 		s.Pods = append(s.Pods, l.pods[key].views...)
 	}
 	for _, name := range slices.Sorted(maps.Keys(l.sources)) {
-		s.Sources = append(s.Sources, l.sources[name])
+		s.Sources = append(s.Sources, l.withConflicts(l.sources[name]))
 	}
 	slices.SortStableFunc(s.Sources, func(a, b pod.SourceState) int { return a.Priority - b.Priority })
 	for _, ref := range slices.Sorted(maps.Keys(l.images)) {
@@ -154,4 +154,16 @@ func (l *loop) publishSnapshot(now pod.Stamp) {
 		s.Images = append(s.Images, view)
 	}
 	l.publish(s)
+}
+
+// withConflicts adds to a source's problems those that only show when all
+// sources are seen together.
+func (l *loop) withConflicts(s pod.SourceState) pod.SourceState {
+	s.Problems = slices.Clone(s.Problems)
+	for _, c := range l.conflicts {
+		if c.Origin.Source == s.Name {
+			s.Problems = append(s.Problems, c)
+		}
+	}
+	return s
 }

@@ -96,7 +96,7 @@ func (c *campaign) progress() {
 		return
 	}
 	c.shown = time.Now()
-	c.t.Logf("%4.0fs: %d faults (%s)", time.Since(c.begun).Seconds(), c.faults, c.summary())
+	c.t.Logf("%4.0fs: %d faults, %d changes of manifests", time.Since(c.begun).Seconds(), c.faults, c.counts["edit"]+c.counts["remove"]+c.counts["spoil"])
 }
 
 func (c *campaign) summary() string {

@@ -44,7 +44,9 @@ func (h *Host) cleanUp() {
 		h.t.Errorf("clean up cgroups: %v", err)
 	}
 	if h.t.Failed() && os.Getenv(keepEnv) != "" {
-		h.t.Logf("kept: %s", h.Dir)
+		// Under a name that the next run does not take for a leftover.
+		kept := filepath.Join(baseDir, "kept-"+filepath.Base(h.Dir))
+		h.t.Logf("kept: %s, %v", kept, os.Rename(h.Dir, kept))
 		return
 	}
 	if err := os.RemoveAll(h.Dir); err != nil {

@@ -154,16 +154,23 @@ func (h *Host) SignalContainerd(s syscall.Signal) {
 	})
 }
 
-// pids returns the processes of a name that belong to this host.
+// pids returns the processes of a name that belong to this host. A child that
+// has not yet become another program is none of them.
 func (h *Host) pids(name string) []int {
 	all, err := leaks.Processes()
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	var pids []int
+	found := map[int]int{} // their parents
 	for _, p := range all {
 		if p.State != "Z" && filepath.Base(p.Command[0]) == name && p.Mentions(h.Dir) {
-			pids = append(pids, p.PID)
+			found[p.PID] = p.Parent
+		}
+	}
+	var pids []int
+	for pid, parent := range found {
+		if _, forked := found[parent]; !forked {
+			pids = append(pids, pid)
 		}
 	}
 	return pids

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -46,12 +47,16 @@ func startAgent(t *testing.T, f *fake) (a *agent.Agent, stop func()) {
 }
 
 func newAgent(t *testing.T, f *fake) *agent.Agent {
+	return newLoggingAgent(f, zaptest.NewLogger(t))
+}
+
+func newLoggingAgent(f *fake, log *zap.Logger) *agent.Agent {
 	return agent.New(agent.Config{
 		Settings:   plan.DefaultSettings(),
 		Node:       pod.Node{ID: "node", Name: "edge", Allocatable: corev1.ResourceList{"memory": resource.MustParse("1Gi")}},
 		Containers: f, Images: f, Sandboxes: fakeSandboxes{f}, Network: fakeNetwork{f}, Volumes: fakeVolumes{f},
 		Cgroups: fakeCgroups{f}, Logs: fakeLogs{f}, History: fakeHistory{f},
-		Now: now, Default: manifest.Default, Sources: []string{"local"}, Log: zaptest.NewLogger(t),
+		Now: now, Default: manifest.Default, Sources: []string{"local"}, Log: log,
 	})
 }
 

@@ -80,11 +80,15 @@ func (l *loop) event(key pod.Key, kind, reason, message string) {
 		Source: corev1.EventSource{Component: "podstead", Host: l.cfg.Node.Name},
 	}, now)
 	l.unpublished = true
+	about := object.Kind + "/" + object.Name
+	if key != (pod.Key{}) {
+		about = object.Kind + "/" + key.String()
+	}
 	log := l.cfg.Log.Info
 	if kind == warning {
 		log = l.cfg.Log.Warn
 	}
-	log(message, zap.String("reason", reason), zap.String("object", object.Kind+"/"+key.String()))
+	log(message, zap.String("reason", reason), zap.String("object", about))
 }
 
 // succeeded tells of an operation that changed something.

@@ -230,7 +230,6 @@ func (l *loop) runtimeUp() {
 		l.dirty[key] = true
 	}
 	l.event(pod.Key{}, normal, "RuntimeUp", "containerd answers at "+l.runtime.Address)
-	l.cfg.Log.Info("containerd answers", zap.String("address", l.runtime.Address))
 }
 
 // runtimeDown: nothing is decided until a listing succeeds again.
@@ -245,7 +244,6 @@ func (l *loop) runtimeDown(err error) {
 		l.dirty[key] = true
 	}
 	l.event(pod.Key{}, warning, "RuntimeDown", "containerd can't be asked, containers are left as they are: "+err.Error())
-	l.cfg.Log.Warn("containerd can't be asked, containers are left as they are", zap.Error(err))
 }
 
 func (l *loop) setRuntime(version string, warnings []string) {

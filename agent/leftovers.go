@@ -31,7 +31,6 @@ func (l *loop) sweepLeftovers(containers []pod.Container, sandboxes []pod.Sandbo
 		}
 		known[sandboxes[i].UID] = true
 	}
-	listHalfMade := func(context.Context) ([]types.UID, error) { return halfMade, nil }
 	l.spawn(func(ctx context.Context) {
 		for _, kind := range []struct {
 			what   string
@@ -41,7 +40,6 @@ func (l *loop) sweepLeftovers(containers []pod.Container, sandboxes []pod.Sandbo
 			{"cgroup", l.cfg.Cgroups.List, l.cfg.Cgroups.Remove},
 			{"volumes", l.cfg.Volumes.List, l.cfg.Volumes.Remove},
 			{"network", l.cfg.Network.List, l.cfg.Network.Remove},
-			{"sandbox", listHalfMade, l.cfg.Sandboxes.Remove},
 		} {
 			uids, err := kind.list(ctx)
 			if err != nil {
@@ -52,6 +50,9 @@ func (l *loop) sweepLeftovers(containers []pod.Container, sandboxes []pod.Sandbo
 			for _, uid := range slices.DeleteFunc(uids, func(uid types.UID) bool { return known[uid] }) {
 				l.removeLeftover(ctx, kind.what, uid, kind.remove)
 			}
+		}
+		for _, uid := range halfMade {
+			l.removeLeftover(ctx, "sandbox", uid, l.cfg.Sandboxes.Remove)
 		}
 	})
 }

@@ -96,7 +96,7 @@ func execStatus(container string, code int, err error) metav1.Status {
 // execSession carries the streams of one exec over its connection. Its ctx
 // ends with the connection.
 type execSession struct {
-	ctx     context.Context
+	ctx     context.Context //nolint:containedctx // the session is the life of one request
 	cancel  context.CancelFunc
 	conn    *websocket.Conn
 	stdin   *io.PipeReader
@@ -187,7 +187,7 @@ func (s *execSession) finish(status metav1.Status) {
 
 // channelWriter sends what is written over one channel.
 type channelWriter struct {
-	ctx     context.Context
+	ctx     context.Context //nolint:containedctx // an io.Writer can't be told otherwise
 	conn    *websocket.Conn
 	channel byte
 }

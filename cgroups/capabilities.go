@@ -3,6 +3,7 @@ package cgroups
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -54,10 +55,8 @@ func (m *Manager) lacks(controller string) string {
 	}
 	if m.layout.mode == Hybrid {
 		if have, err := readFields(filepath.Join(m.layout.unified, "cgroup.controllers")); err == nil {
-			for _, name := range have {
-				if name == controller {
-					return fmt.Sprintf("cgroup controller %s is in the v2 hierarchy %s, while the others are v1: runtimes don't use it there", controller, m.layout.unified)
-				}
+			if slices.Contains(have, controller) {
+				return fmt.Sprintf("cgroup controller %s is in the v2 hierarchy %s, while the others are v1: runtimes don't use it there", controller, m.layout.unified)
 			}
 		}
 	}

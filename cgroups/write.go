@@ -37,10 +37,10 @@ func (m *Manager) make(ctx context.Context, at string) error {
 // delegateDown lets each cgroup from the root of the hierarchy down to at use
 // the controllers that limits need.
 func (m *Manager) delegateDown(at string) error {
-	up := ""
+	var up strings.Builder
 	for part := range strings.SplitSeq(at, "/") {
-		up += part + "/"
-		if _, err := m.delegate(up); err != nil {
+		up.WriteString(part + "/")
+		if _, err := m.delegate(up.String()); err != nil {
 			return err
 		}
 	}

@@ -15,8 +15,8 @@ type apiField struct {
 // as its own.
 func apiFields(t reflect.Type) []apiField {
 	var fields []apiField
-	for i := range t.NumField() {
-		f := t.Field(i)
+	for f := range t.Fields() {
+		f := f
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		switch {
 		case name == "-":

@@ -70,11 +70,11 @@ func listTroubles(root *node, kind string) []trouble {
 func (p *parser) object(root *node, isPod bool) {
 	switch root.kind {
 	case kindBroken:
-		p.fail(pod.Key{}, trouble{at: root.at, reason: pod.ReasonTooComplex, message: root.text})
+		p.fail(trouble{at: root.at, reason: pod.ReasonTooComplex, message: root.text})
 		return
 	case kindMap:
 	default:
-		p.fail(pod.Key{}, trouble{
+		p.fail(trouble{
 			at: root.at, reason: pod.ReasonType, message: "it is no object", got: root.describe(),
 			want: "a mapping with apiVersion, kind, metadata and spec",
 		})

@@ -32,8 +32,7 @@ func (s section) parseJSON() (*yaml.Node, *trouble) {
 
 func (s section) jsonError(err error) *trouble {
 	t := &trouble{at: place{s.line, 1}, reason: pod.ReasonSyntax, message: err.Error()}
-	var syntax *json.SyntaxError
-	if errors.As(err, &syntax) {
+	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
 		t.at = placeOf(s.data, int(syntax.Offset)-1)
 		t.at.line += s.line - 1
 	}

@@ -86,7 +86,7 @@ type parser struct {
 
 func (p *parser) file(data []byte, maxBytes int) {
 	if t := checkBytes(data, maxBytes); t != nil {
-		p.fail(pod.Key{}, *t)
+		p.fail(*t)
 		return
 	}
 	for _, s := range splitDocuments(trimBOM(data)) {
@@ -101,11 +101,11 @@ func (p *parser) file(data []byte, maxBytes int) {
 			p.document(root)
 		}
 		if t != nil {
-			p.fail(pod.Key{}, *t)
+			p.fail(*t)
 		}
 	}
 	if p.items == 0 && len(p.result.Failed) == 0 && !p.emptyList {
-		p.fail(pod.Key{}, trouble{
+		p.fail(trouble{
 			reason: pod.ReasonEmpty, at: place{1, 1},
 			message: "there is no object in it; to remove its pods, remove the file",
 			want:    "a Pod, List or PodList",
@@ -116,7 +116,7 @@ func (p *parser) file(data []byte, maxBytes int) {
 // full tells, and reports once, that no more objects are looked at.
 func (p *parser) full(at place) bool {
 	if p.items == MaxObjects {
-		p.fail(pod.Key{}, trouble{
+		p.fail(trouble{
 			at: at, reason: pod.ReasonTooComplex,
 			message: fmt.Sprintf("what follows is not read: there are more than %d objects", MaxObjects),
 		})
@@ -125,8 +125,8 @@ func (p *parser) full(at place) bool {
 }
 
 // fail records an object of which nothing but one problem is known.
-func (p *parser) fail(key pod.Key, t trouble) {
-	p.finish(key, []trouble{t})
+func (p *parser) fail(t trouble) {
+	p.finish(pod.Key{}, []trouble{t})
 }
 
 // finish records the problems of an object and counts it. It returns the

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -149,7 +150,7 @@ func newHost(t testing.TB, change ...func(*Config)) *host {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.run(h.Runtime.Run)
+	h.run(h.Run)
 	h.await("containerd answers", func() bool { _, err := h.Version(t.Context()); return err == nil })
 	return h
 }
@@ -251,8 +252,8 @@ func (h *host) removeCgroups() {
 			}
 			return nil
 		})
-		for i := len(all) - 1; i >= 0; i-- {
-			_ = os.Remove(all[i])
+		for _, a := range slices.Backward(all) {
+			_ = os.Remove(a)
 		}
 	}
 }

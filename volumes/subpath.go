@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -106,7 +107,7 @@ func makeMissing(root int, sub string) error {
 // deepest opens the deepest folder on a path that exists and returns what is
 // missing below it.
 func deepest(root int, parts []string) (fd int, missing []string, err error) {
-	for n := len(parts) - 1; n >= 0; n-- {
+	for n := range slices.Backward(parts) {
 		at := "."
 		if n > 0 {
 			at = strings.Join(parts[:n], "/")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -70,9 +71,7 @@ func (c *client) request(ctx context.Context, header http.Header, ask validators
 	}
 	request.Header.Set("Accept", "application/yaml, application/json, text/plain;q=0.9, */*;q=0.1")
 	request.Header.Set("User-Agent", "podstead")
-	for name, values := range header {
-		request.Header[name] = values
-	}
+	maps.Copy(request.Header, header)
 	if host := header.Get("Host"); host != "" {
 		request.Host = host
 	}
@@ -189,12 +188,10 @@ func delimited(r *http.Response, body []byte) bool {
 // explain turns an error of a request into a class and a text without the
 // URL, which is named already.
 func (c *client) explain(ctx context.Context, err error) *rejection {
-	var known *rejection
-	if errors.As(err, &known) {
+	if known, ok := errors.AsType[*rejection](err); ok {
 		return known
 	}
-	var wrapped *url.Error
-	if errors.As(err, &wrapped) {
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		err = wrapped.Err
 	}
 	switch cause := context.Cause(ctx); {

@@ -90,7 +90,8 @@ func (d *Directory) newRun(notify *inotify, watchError error, publish func(pod.S
 		watchError: watchError,
 		scans:      make(chan scan, 1),
 	}
-	state, stored := saved{}, false
+	var state saved
+	var stored bool
 	r.ledger, state, stored, r.storeProblem = r.saver.load(r.origin)
 	if stored {
 		r.output.restore(state)

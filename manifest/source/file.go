@@ -119,8 +119,7 @@ func untrustedProblem(err error) *pod.Problem {
 }
 
 func unreadableProblem(err error) *pod.Problem {
-	var path *fs.PathError
-	if errors.As(err, &path) {
+	if path, ok := errors.AsType[*fs.PathError](err); ok {
 		err = path.Err // the problem names the file already
 	}
 	return &pod.Problem{

@@ -172,7 +172,7 @@ func (n *inotify) note(events []byte) bool {
 
 func (h *hints) add(w watch, mask uint32, name string) {
 	manifest := w.manifests && isManifest(name)
-	if !manifest && !w.names[name] && !(w.manifests && name == "") {
+	if !manifest && !w.names[name] && (!w.manifests || name != "") {
 		return
 	}
 	h.any = true

@@ -214,7 +214,7 @@ func (s *scanner) look(path string, renamed bool, now time.Time) glance {
 		return glance{reading: reading{path: path, same: true}}
 	}
 	quiet := seen.age(now) >= s.config.Settle || now.Sub(m.since) >= s.config.Settle
-	if !quiet && !(renamed && isRegular(path)) {
+	if !quiet && (!renamed || !isRegular(path)) {
 		return s.postpone(path, m.since)
 	}
 	return s.read(m, path, quiet, now)

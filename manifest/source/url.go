@@ -108,7 +108,8 @@ func (u *URL) newRun(publish func(pod.SourceState)) *urlRun {
 		guard:  newGuard(u.config.Guard),
 		client: newClient(u.config),
 	}
-	state, stored := saved{}, false
+	var state saved
+	var stored bool
 	r.ledger, state, stored, r.storeProblem = r.saver.load(u.origin)
 	if stored {
 		r.output.restore(state)

@@ -288,7 +288,7 @@ func TestConnectionRefusedAndUnknownHost(t *testing.T) {
 		}))
 		s, _ := r.until(t, "error", func(s pod.SourceState) bool { return s.Error != "" })
 		wantImages(t, s, onePods)
-		if s.ErrorReason != reason && !(reason == ReasonDNS && s.ErrorReason == ReasonTimeout) {
+		if s.ErrorReason != reason && (reason != ReasonDNS || s.ErrorReason != ReasonTimeout) {
 			t.Errorf("%s: class %q (%s), want %q", url, s.ErrorReason, s.Error, reason)
 		}
 		if !strings.Contains(s.Error, url) || !strings.Contains(s.Error, "its 2 pods stay as they are") {

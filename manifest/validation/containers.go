@@ -24,7 +24,7 @@ func (c *checker) containers(s *corev1.PodSpec, at *field.Path) {
 	for i := range s.Containers {
 		c.appRestart(&s.Containers[i], at.Child("containers").Index(i))
 	}
-	c.hostPorts(s, at)
+	c.hostPorts(s)
 }
 
 func (c *checker) containerCount(s *corev1.PodSpec, at *field.Path) {

@@ -87,7 +87,7 @@ func (c *checker) hostPort(p *corev1.ContainerPort, at *field.Path) {
 
 // hostPorts refuses two containers that would be up together and want the
 // same port of the host. Init containers that end run alone.
-func (c *checker) hostPorts(s *corev1.PodSpec, at *field.Path) {
+func (c *checker) hostPorts(s *corev1.PodSpec) {
 	together := map[string]*field.Path{}
 	for here, k := range Containers(s) {
 		taken := together

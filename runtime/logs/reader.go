@@ -175,7 +175,7 @@ func (r *reader) copy(ctx context.Context, f *logFile, limit int64, final bool) 
 			block = block[:max(0, min(int64(len(block)), limit-f.offset))]
 		}
 		n, err := f.ReadAt(block, f.offset)
-		if err != nil && err != io.EOF {
+		if err != nil && !errors.Is(err, io.EOF) {
 			return err
 		}
 		used, perr := r.lines(block[:n])

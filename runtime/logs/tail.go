@@ -59,7 +59,7 @@ func lastBytes(path string, window int64) ([]byte, error) {
 		n := min(info.Size(), window-int64(len(raw)))
 		part := make([]byte, n)
 		got, err := f.ReadAt(part, info.Size()-n)
-		if err != nil && err != io.EOF {
+		if err != nil && !errors.Is(err, io.EOF) {
 			return nil, err
 		}
 		raw = append(part[:got], raw...)

@@ -3,6 +3,7 @@ package spec_test
 import (
 	"encoding/json"
 	"flag"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -65,9 +66,7 @@ type change func(p *corev1.Pod, in *spec.Input)
 func goldenPods() map[string]change {
 	m := map[string]change{}
 	for _, part := range []map[string]change{goldenResources(), goldenSecurity(), goldenSharing(), goldenContent()} {
-		for name, c := range part {
-			m[name] = c
-		}
+		maps.Copy(m, part)
 	}
 	return m
 }

@@ -131,10 +131,10 @@ func (b *builder) bind(m pod.Mount) (specs.Mount, error) {
 func rootPropagation(mounts []pod.Mount) string {
 	most := ""
 	for _, m := range mounts {
-		switch {
-		case m.Propagation == "rshared":
+		switch m.Propagation {
+		case "rshared":
 			return "rshared"
-		case m.Propagation == "rslave":
+		case "rslave":
 			most = "rslave"
 		}
 	}

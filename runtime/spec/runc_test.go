@@ -212,8 +212,7 @@ func (b *box) run(t *testing.T, name string, s *specs.Spec) report {
 	cmd := b.runc("run", "--bundle", b.bundle(t, name, s), id)
 	out, err := cmd.Output()
 	if err != nil {
-		var exit *exec.ExitError
-		if errors.As(err, &exit) {
+		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 			t.Fatalf("runc run: %v: %s", err, exit.Stderr)
 		}
 		t.Fatalf("runc run: %v", err)

@@ -111,8 +111,7 @@ func closure(ctx context.Context, cache string, packages []string) ([]string, er
 	}
 	out, err := exec.CommandContext(ctx, "apt-get", append(args, packages...)...).Output()
 	if err != nil {
-		var exit *exec.ExitError
-		if errors.As(err, &exit) {
+		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 			err = fmt.Errorf("%w: %s", err, exit.Stderr)
 		}
 		return nil, fmt.Errorf("apt-get install --print-uris: %w", err)

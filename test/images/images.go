@@ -157,8 +157,8 @@ func layer(files map[string]File) (v1.Layer, error) {
 		f := files[name]
 		h := &tar.Header{Name: strings.TrimPrefix(name, "/"), Mode: f.Mode, Uid: f.UID, Gid: f.GID,
 			Size: int64(len(f.Content)), Typeflag: tar.TypeReg, ModTime: epoch}
-		if strings.HasSuffix(name, "/") {
-			h.Typeflag, made[strings.TrimSuffix(name, "/")] = tar.TypeDir, true
+		if before, ok := strings.CutSuffix(name, "/"); ok {
+			h.Typeflag, made[before] = tar.TypeDir, true
 		}
 		if err := w.WriteHeader(h); err != nil {
 			return nil, err

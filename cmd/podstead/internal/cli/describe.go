@@ -32,7 +32,7 @@ func (a *App) describeCommand() *cobra.Command {
 			}
 			return a.describe(c.Context(), s, name)
 		},
-		ValidArgsFunction: a.completePods(s, nil),
+		ValidArgsFunction: a.completePods(s),
 	}
 	s.several(c)
 	a.completeFlags(c, "namespace", a.completeNamespaces)

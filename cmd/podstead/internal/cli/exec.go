@@ -36,7 +36,7 @@ func (a *App) execCommand() *cobra.Command {
 			}
 			return a.exec(c.Context(), f, f.key(name), command)
 		},
-		ValidArgsFunction: a.completePods(&f.scope, nil),
+		ValidArgsFunction: a.completePods(&f.scope),
 	}
 	f.name(c)
 	c.Flags().StringVarP(&f.container, "container", "c", "", "the container, when the pod has several")

@@ -74,7 +74,7 @@ func (a *App) completeGet(f *getFlags) cobra.CompletionFunc {
 		if len(args) == 0 {
 			return []string{"pods"}, cobra.ShellCompDirectiveNoFileComp
 		}
-		return a.completePods(&f.scope, nil)(c, []string{"pods"}, word)
+		return a.completePods(&f.scope)(c, []string{"pods"}, word)
 	}
 }
 

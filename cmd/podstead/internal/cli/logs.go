@@ -42,7 +42,7 @@ func (a *App) logsCommand() *cobra.Command {
 			}
 			return a.logs(c.Context(), s.key(name), o)
 		},
-		ValidArgsFunction: a.completePods(s, nil),
+		ValidArgsFunction: a.completePods(s),
 	}
 	s.name(c)
 	c.Flags().StringVarP(&o.Container, "container", "c", "", "the container, when the pod has several")

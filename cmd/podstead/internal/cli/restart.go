@@ -30,7 +30,7 @@ func (a *App) restartCommand() *cobra.Command {
 			_, err = fmt.Fprintf(a.Out, "pod/%s restarted\n", name)
 			return err
 		},
-		ValidArgsFunction: a.completePods(s, nil),
+		ValidArgsFunction: a.completePods(s),
 	}
 	s.name(c)
 	c.Flags().StringVarP(&container, "container", "c", "", "only this container")

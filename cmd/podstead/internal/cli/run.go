@@ -19,8 +19,7 @@ func (a *App) runCommand() *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			err := a.Daemon(c.Context(), file)
-			var bad *config.Error
-			if errors.As(err, &bad) {
+			if bad, ok := errors.AsType[*config.Error](err); ok {
 				fmt.Fprintln(a.Err, bad)
 				return exitStatus(exitConfig)
 			}

@@ -80,9 +80,9 @@ func podArg(args []string) (name string, rest []string, err error) {
 }
 
 // completePods offers the names of pods, when podstead answers, to the shell.
-func (a *App) completePods(s *scope, container *string) cobra.CompletionFunc {
+func (a *App) completePods(s *scope) cobra.CompletionFunc {
 	return func(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-		if len(args) > 1 || len(args) == 1 && !isPods(args[0]) && container == nil {
+		if len(args) > 1 || len(args) == 1 && !isPods(args[0]) {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
 		list, err := a.client().Pods(c.Context(), s.options())

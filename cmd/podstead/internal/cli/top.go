@@ -43,7 +43,7 @@ func (a *App) topCommand() *cobra.Command {
 			}
 			return a.top(c.Context(), f, name)
 		},
-		ValidArgsFunction: a.completePods(&f.scope, nil),
+		ValidArgsFunction: a.completePods(&f.scope),
 	}
 	f.several(c)
 	c.Flags().BoolVar(&f.containers, "containers", false, "show each container")

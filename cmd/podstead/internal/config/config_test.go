@@ -2,6 +2,7 @@ package config
 
 import (
 	"flag"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -138,9 +139,7 @@ func leaves(v reflect.Value, path string) map[string]reflect.Value {
 			field, name = field.Index(0), name+"[]"
 		}
 		if isGroup(field.Type()) {
-			for p, l := range leaves(field, name) {
-				out[p] = l
-			}
+			maps.Copy(out, leaves(field, name))
 			continue
 		}
 		out[name] = field

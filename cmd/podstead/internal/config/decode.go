@@ -38,11 +38,11 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, path string) {
 	if n.Kind == yaml.ScalarNode && n.Tag == "!!null" {
 		return
 	}
-	if u, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
+	if u, ok := reflect.TypeAssert[encoding.TextUnmarshaler](v.Addr()); ok {
 		d.text(n, u, path)
 		return
 	}
-	if p, ok := v.Addr().Interface().(presetter); ok {
+	if p, ok := reflect.TypeAssert[presetter](v.Addr()); ok {
 		p.preset()
 	}
 	switch v.Kind() {
@@ -171,8 +171,8 @@ func fieldOf(v reflect.Value, name string) (reflect.Value, bool) {
 // are.
 func suggestion(t reflect.Type, name string) string {
 	var known []string
-	for i := range t.NumField() {
-		known = append(known, t.Field(i).Tag.Get("yaml"))
+	for field := range t.Fields() {
+		known = append(known, field.Tag.Get("yaml"))
 	}
 	for _, k := range known {
 		if distance(strings.ToLower(k), strings.ToLower(name)) <= max(1, len(k)/3) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -173,16 +174,17 @@ func (d *daemon) containerdChanged(s containerd.Status) {
 // statusLine is what systemctl status shows.
 func (d *daemon) statusLine() string {
 	snap := d.agent.Latest()
-	text := fmt.Sprintf("%d pods", len(snap.Pods))
+	var text strings.Builder
+	text.WriteString(fmt.Sprintf("%d pods", len(snap.Pods)))
 	if !snap.Runtime.Up {
-		text += "; containerd does not answer: " + snap.Runtime.Error
+		text.WriteString("; containerd does not answer: " + snap.Runtime.Error)
 	}
 	for _, s := range snap.Sources {
 		if s.Error != "" {
-			text += "; source " + s.Name + ": " + s.Error
+			text.WriteString("; source " + s.Name + ": " + s.Error)
 		}
 	}
-	return text
+	return text.String()
 }
 
 // alive asks the agent's loop for a pod that can't be: the answer shows that

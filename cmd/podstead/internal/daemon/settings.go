@@ -38,9 +38,8 @@ func (s *settings) State() api.Configuration {
 }
 
 func (s *settings) refuse(err error) {
-	var bad *config.Error
 	problems := []pod.Problem{{Severity: pod.Error, Reason: pod.ReasonUnreadable, Message: err.Error()}}
-	if errors.As(err, &bad) {
+	if bad, ok := errors.AsType[*config.Error](err); ok {
 		problems = bad.Problems
 	}
 	s.mu.Lock()

@@ -54,7 +54,7 @@ func writableByOthers(info fs.FileInfo) string {
 		return "has no owner that could be read"
 	case stat.Uid != 0:
 		return fmt.Sprintf("belongs to user %d", stat.Uid)
-	case info.Mode().Perm()&0o022 != 0 && !(info.IsDir() && info.Mode()&fs.ModeSticky != 0):
+	case info.Mode().Perm()&0o022 != 0 && (!info.IsDir() || info.Mode()&fs.ModeSticky == 0):
 		return fmt.Sprintf("can be written by others (mode %#o)", info.Mode().Perm())
 	}
 	return ""

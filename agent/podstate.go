@@ -53,7 +53,7 @@ func newPodState(key pod.Key, seen pod.Stamp) *podState {
 
 // empty tells whether nothing of the pod exists and nothing is in flight.
 func (ps *podState) empty() bool {
-	return len(ps.containers) == 0 && len(ps.sandboxes) == 0 && len(ps.busy) == 0
+	return len(ps.containers) == 0 && len(ps.sandboxes) == 0 && len(ps.begun) == 0 && len(ps.busy) == 0
 }
 
 // newest returns the readable container that was made last, a zero one if

@@ -16,7 +16,8 @@ type life struct {
 	sandbox    *pod.Sandbox
 }
 
-// instances groups what was observed by instance, oldest first.
+// instances groups what was observed by instance, oldest first. One of which
+// only a beginning was made counts: it is gone on with, or taken away.
 func instances(h Have) []life {
 	byNumber := map[int]*life{}
 	get := func(n int) *life {
@@ -31,6 +32,11 @@ func instances(h Have) []life {
 	}
 	for i := range h.Sandboxes {
 		get(h.Sandboxes[i].Instance.Number).sandbox = &h.Sandboxes[i]
+	}
+	for n, begun := range h.Begun {
+		if begun {
+			get(n)
+		}
 	}
 	lives := make([]life, 0, len(byNumber))
 	for _, l := range byNumber {

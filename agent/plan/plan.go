@@ -71,8 +71,8 @@ type Have struct {
 	RuntimeUp bool
 	// LastInstance is the highest instance number that was ever used.
 	LastInstance int
-	// Begun tells that this process made the sandbox of the instance, so it
-	// is not the rest of an interrupted teardown.
+	// Begun tells that this process began to make the instance, so it is not
+	// the rest of an interrupted teardown. It stays until the teardown.
 	Begun map[int]bool
 	// Containers and Sandboxes of all instances of the pod.
 	Containers []pod.Container

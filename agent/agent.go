@@ -123,6 +123,11 @@ func (a *Agent) SetRuntime(version string, warnings []string) {
 	a.send(func(l *loop) { l.setRuntime(version, warnings) })
 }
 
+// SetHostIPs says which addresses the host has now, the primary one first.
+func (a *Agent) SetHostIPs(ips []string) {
+	a.send(func(l *loop) { l.setHostIPs(ips) })
+}
+
 // ImagesChanged says that images were imported: pulls that wait are tried at
 // once.
 func (a *Agent) ImagesChanged() { a.send((*loop).imagesChanged) }

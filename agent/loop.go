@@ -37,6 +37,7 @@ type loop struct {
 	// unpublished: something that people see changed since the last snapshot.
 	unpublished bool
 
+	node     pod.Node
 	runtime  pod.RuntimeState
 	listing  bool
 	relistAt pod.Moment
@@ -64,6 +65,7 @@ func newLoop(a *Agent, spawn func(func(context.Context))) *loop {
 		events:  newRecorder(),
 		dirty:   map[pod.Key]bool{},
 		looks:   map[string]bool{}, starting: map[string]bool{},
+		node:    a.cfg.Node,
 		runtime: a.cfg.Runtime,
 		history: map[string]int{},
 	}

@@ -250,3 +250,12 @@ func (l *loop) setRuntime(version string, warnings []string) {
 	l.runtime.Version, l.runtime.Warnings = version, warnings
 	l.unpublished = true
 }
+
+// setHostIPs lets pods that wait for an address of the host start.
+func (l *loop) setHostIPs(ips []string) {
+	l.node.HostIPs = ips
+	for key := range l.pods {
+		l.dirty[key] = true
+	}
+	l.unpublished = true
+}

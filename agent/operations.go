@@ -51,7 +51,7 @@ func (l *loop) start(ps *podState, a plan.Start) func(context.Context) (fact, er
 		ID: pod.ContainerID(uid, a.Container, a.Attempt), Instance: i, UID: uid,
 		Name: a.Container, Role: a.Role, Attempt: a.Attempt, Failures: a.Failures,
 		Pod: p, Origin: a.Desired.Origin, Image: a.Image,
-		Sandbox: ps.sandboxes[a.Instance], PausePID: a.PausePID, Node: cfg.Node,
+		Sandbox: ps.sandboxes[a.Instance], PausePID: a.PausePID, Node: l.node,
 		OOMScoreAdj: pauseOOMScore,
 	}
 	r.CgroupPath = cfg.Cgroups.Path(uid, p) + "/" + r.ID

@@ -56,11 +56,11 @@ func (l *loop) view(ps *podState, v plan.View, old []pod.View, now pod.Stamp) po
 }
 
 func (l *loop) hostAddresses(p *corev1.Pod) {
-	for _, ip := range l.cfg.Node.HostIPs {
+	for _, ip := range l.node.HostIPs {
 		p.Status.HostIPs = append(p.Status.HostIPs, corev1.HostIP{IP: ip})
 	}
-	if len(l.cfg.Node.HostIPs) > 0 {
-		p.Status.HostIP = l.cfg.Node.HostIPs[0]
+	if len(l.node.HostIPs) > 0 {
+		p.Status.HostIP = l.node.HostIPs[0]
 	}
 }
 
@@ -135,7 +135,7 @@ func (l *loop) publishSnapshot(now pod.Stamp) {
 	l.unpublished = false
 	l.version++
 	s := &pod.Snapshot{
-		Version: l.version, Time: now.Wall, Node: l.cfg.Node,
+		Version: l.version, Time: now.Wall, Node: l.node,
 		Events: slices.Clone(l.events.list), Runtime: l.runtime,
 	}
 	for _, key := range sortedKeys(l.pods) {

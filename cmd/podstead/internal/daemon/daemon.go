@@ -17,6 +17,7 @@ import (
 	"github.com/podstead/podstead/api"
 	"github.com/podstead/podstead/cgroups"
 	"github.com/podstead/podstead/cmd/podstead/internal/config"
+	"github.com/podstead/podstead/network"
 	"github.com/podstead/podstead/runtime"
 	"github.com/podstead/podstead/runtime/containerd"
 	"github.com/podstead/podstead/systemd"
@@ -99,6 +100,7 @@ func (d *daemon) run(ctx context.Context) error {
 	group.Go(func() error { return d.agent.Run(ctx) })
 	group.Go(func() error { return d.sources.Run(ctx, d.config.running().Sources) })
 	group.Go(func() error { return d.archives.Run(ctx) })
+	group.Go(func() error { return d.followHostIPs(ctx) })
 	group.Go(func() error { return d.api.Run(ctx) })
 	group.Go(func() error { return d.tellOfRuntime(ctx) })
 	group.Go(func() error { return d.notify(ctx) })
@@ -115,6 +117,15 @@ func (d *daemon) run(ctx context.Context) error {
 		return err
 	}
 	d.log.Info("podstead has ended")
+	return nil
+}
+
+// followHostIPs keeps the agent's idea of the host's addresses. Without it
+// podstead goes on with those of its start.
+func (d *daemon) followHostIPs(ctx context.Context) error {
+	if err := network.WatchHostIPs(ctx, d.agent.SetHostIPs); err != nil && ctx.Err() == nil {
+		d.log.Warn("changes of the host's addresses are not noticed", zap.Error(err))
+	}
 	return nil
 }
 

@@ -39,6 +39,8 @@ type fake struct {
 	// brief containers have ended, and that was told, before their start
 	// returns.
 	brief bool
+	// stuck is why volumes can't be removed.
+	stuck error
 }
 
 func newFake() *fake {
@@ -262,9 +264,13 @@ func (f fakeVolumes) List(context.Context) ([]types.UID, error) {
 	defer f.mu.Unlock()
 	return f.leftovers, nil
 }
-func (f fakeNetwork) List(context.Context) ([]types.UID, error)             { return nil, nil }
-func (f fakeCgroups) List(context.Context) ([]types.UID, error)             { return nil, nil }
-func (f fakeVolumes) Remove(context.Context, types.UID) error               { return nil }
+func (f fakeNetwork) List(context.Context) ([]types.UID, error) { return nil, nil }
+func (f fakeCgroups) List(context.Context) ([]types.UID, error) { return nil, nil }
+func (f fakeVolumes) Remove(context.Context, types.UID) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.stuck
+}
 func (f fakeCgroups) Path(uid types.UID, _ *corev1.Pod) string              { return "/p/" + string(uid) }
 func (f fakeCgroups) Prepare(context.Context, types.UID, *corev1.Pod) error { return nil }
 func (f fakeCgroups) Grow(ctx context.Context, _ types.UID, _ *corev1.Pod) error {

@@ -243,6 +243,9 @@ func (l *loop) teardown(ps *podState, a plan.Teardown) func(context.Context) (fa
 		}
 	}
 	slices.Sort(ids)
+	if c := ps.newestOf(a.Instance); c.Pod != nil {
+		ps.cleared[a.Instance] = &pod.Desired{Key: ps.key, Pod: c.Pod, Origin: c.Origin}
+	}
 	history := l.remember(i)
 	return func(ctx context.Context) (fact, error) {
 		if err := cfg.History.Save(history); err != nil {
@@ -268,6 +271,7 @@ func (l *loop) teardown(ps *podState, a plan.Teardown) func(context.Context) (fa
 			delete(ps.sandboxes, a.Instance)
 			delete(ps.begun, a.Instance)
 			delete(ps.exceeded, a.Instance)
+			delete(ps.cleared, a.Instance)
 			maps.DeleteFunc(ps.resolved, func(n plan.Name, _ pod.Image) bool { return n.Instance <= a.Instance })
 			clear(ps.failed)
 			l.unmerged = true

@@ -23,6 +23,8 @@ type podState struct {
 	failed       map[string]plan.Failure
 	killed       map[string]pod.Moment
 	exceeded     map[int]string
+	// cleared is what the instances were whose containers a teardown removed.
+	cleared map[int]*pod.Desired
 	// busy are the targets with an operation in flight.
 	busy map[string]bool
 	// restart holds the containers that an operator wants restarted.
@@ -46,6 +48,7 @@ func newPodState(key pod.Key, seen pod.Stamp) *podState {
 		failed:     map[string]plan.Failure{},
 		killed:     map[string]pod.Moment{},
 		exceeded:   map[int]string{},
+		cleared:    map[int]*pod.Desired{},
 		busy:       map[string]bool{},
 		restart:    map[string]bool{},
 	}
@@ -59,14 +62,24 @@ func (ps *podState) empty() bool {
 // newest returns the readable container that was made last, a zero one if
 // there is none.
 func (ps *podState) newest() pod.Container {
+	number := 0
+	for _, c := range ps.containers {
+		if c.Pod != nil {
+			number = max(number, c.Instance.Number)
+		}
+	}
+	return ps.newestOf(number)
+}
+
+// newestOf is newest among the containers of one instance.
+func (ps *podState) newestOf(number int) pod.Container {
 	var found pod.Container
 	ok := false
 	for _, c := range ps.containers {
-		if c.Pod == nil {
+		if c.Pod == nil || c.Instance.Number != number {
 			continue
 		}
-		if !ok || c.Instance.Number > found.Instance.Number ||
-			c.Instance.Number == found.Instance.Number && c.Created.Wall.After(found.Created.Wall) {
+		if !ok || c.Created.Wall.After(found.Created.Wall) {
 			found, ok = c, true
 		}
 	}
@@ -115,6 +128,7 @@ func (l *loop) have(ps *podState) plan.Have {
 		Failed:       ps.failed,
 		Killed:       ps.killed,
 		Exceeded:     ps.exceeded,
+		Cleared:      ps.cleared,
 	}
 	for _, c := range ps.containers {
 		h.Containers = append(h.Containers, c)

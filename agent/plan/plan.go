@@ -85,6 +85,9 @@ type Have struct {
 	Failed map[string]Failure
 	// Exceeded says, by instance, which limit on disk a pod has outgrown.
 	Exceeded map[int]string
+	// Cleared is what the instances were of which the containers are removed
+	// already, so that people see what is still in the way of their end.
+	Cleared map[int]*pod.Desired
 	// Killed is when SIGKILL was last sent to a container.
 	Killed map[string]pod.Moment
 }

@@ -44,6 +44,9 @@ func Views(s Settings, w Want, h Have, now pod.Moment) []View {
 func (p *planner) view(l *life, newest bool) (View, bool) {
 	spec := l.recorded()
 	ending := !newest || p.over(l)
+	if spec == nil {
+		spec = p.have.Cleared[l.number]
+	}
 	switch {
 	case ending && spec == nil:
 		spec = p.want.Desired

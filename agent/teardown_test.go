@@ -1,0 +1,32 @@
+package agent_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/podstead/podstead/agent"
+	"github.com/podstead/podstead/pod"
+)
+
+func TestAPodIsShownUntilEverythingOfItIsGone(t *testing.T) {
+	f := newFake()
+	f.stuck = errors.New("unmount /v/cache: device or resource busy")
+	inBubble(t, f, func(t *testing.T, a *agent.Agent) {
+		a.Publish(source(desired("web")))
+		settle(time.Second)
+		a.Publish(source())
+		settle(2 * time.Minute)
+		v, ok := a.Latest().Find(pod.Key{Namespace: "default", Name: "web"})
+		if !ok || v.Pod.DeletionTimestamp == nil || !strings.Contains(fmt.Sprint(v.Notes), "/v/cache") {
+			t.Errorf("while a mount is busy it is shown as %+v", v)
+		}
+		f.set(func(f *fake) { f.stuck = nil })
+		settle(time.Minute)
+		if left := a.Latest().Pods; len(left) > 0 {
+			t.Errorf("at last it is still shown: %+v", left)
+		}
+	})
+}

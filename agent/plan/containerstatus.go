@@ -75,7 +75,7 @@ func (p *planner) waiting(l *life, d *pod.Desired, name string) *corev1.Containe
 	}
 	if _, ok := p.imageOf(l, name, d); !ok {
 		if f, failed := p.have.Failed[Pull{Image: spec.Image}.Name()]; failed {
-			return imageWaiting(f, spec.Image)
+			return imageWaiting(f)
 		}
 	}
 	if f, failed := p.have.Failed[Prepare{Instance: l.number}.Name()]; failed {
@@ -87,12 +87,13 @@ func (p *planner) waiting(l *life, d *pod.Desired, name string) *corev1.Containe
 	return &corev1.ContainerStateWaiting{Reason: "ContainerCreating"}
 }
 
-func imageWaiting(f Failure, image string) *corev1.ContainerStateWaiting {
+// imageWaiting says why an image is not there; the failure names it.
+func imageWaiting(f Failure) *corev1.ContainerStateWaiting {
 	reason := orElse(f.Reason, "ErrImagePull")
 	if reason == "ErrImagePull" && f.Count > 1 {
 		reason = "ImagePullBackOff"
 	}
-	return &corev1.ContainerStateWaiting{Reason: reason, Message: fmt.Sprintf("image %q: %s", image, f.Message)}
+	return &corev1.ContainerStateWaiting{Reason: reason, Message: f.Message}
 }
 
 func orElse(s, other string) string {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -47,7 +48,7 @@ type Host struct {
 // Options change how a Host is configured.
 type Options struct {
 	// Config is YAML of further keys at the top level of the configuration;
-	// "sources" replaces the source "files".
+	// "sources" replaces the source "files". {DIR} stands for the host's Dir.
 	Config string
 	// Env is added to podstead's environment.
 	Env []string
@@ -133,7 +134,7 @@ cgroupRoot: %[5]s
 			text += key + ": " + value + "\n"
 		}
 	}
-	return text + h.o.Config
+	return text + strings.ReplaceAll(h.o.Config, "{DIR}", h.Dir)
 }
 
 // Leaks takes a snapshot of everything that pods may leave behind on this

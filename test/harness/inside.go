@@ -114,7 +114,7 @@ func exitCode(s syscall.WaitStatus) int {
 // namespaces, as systemd has it, and gives us our own /proc, loopback, and
 // folder of shim sockets.
 func prepare() error {
-	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_SLAVE, ""); err != nil {
+	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("make mounts private: %w", err)
 	}
 	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_SHARED, ""); err != nil {

@@ -6,6 +6,7 @@ package mounts
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -21,6 +22,11 @@ func Below(dir string) ([]string, error) {
 	real, err := realParent(dir)
 	if err != nil {
 		return nil, err
+	}
+	// Nothing is mounted where nothing is, and the list of all mounts is long
+	// on a server with many pods.
+	if _, err := os.Lstat(real); errors.Is(err, unix.ENOENT) {
+		return nil, nil
 	}
 	infos, err := mountinfo.GetMounts(func(i *mountinfo.Info) (skip, stop bool) {
 		return i.Mountpoint != real && !strings.HasPrefix(i.Mountpoint, real+"/"), false

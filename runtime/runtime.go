@@ -21,6 +21,7 @@ import (
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/credentials/insecure"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/podstead/podstead/pod"
 	"github.com/podstead/podstead/runtime/spec"
@@ -103,6 +104,7 @@ type Runtime struct {
 
 	mu     sync.Mutex
 	images map[string]*imageInfo // by digest, bounded by maxImageInfos
+	sound  map[types.UID]bool    // pods whose shim has answered
 }
 
 // New returns a Runtime. It dials only when something is asked or Run runs.
@@ -116,7 +118,7 @@ func New(cfg Config) (*Runtime, error) {
 	if err != nil {
 		return nil, fmt.Errorf("client of containerd %q: %w", cfg.Address, err)
 	}
-	return &Runtime{cfg: cfg, conn: conn, client: client, images: map[string]*imageInfo{}}, nil
+	return &Runtime{cfg: cfg, conn: conn, client: client, images: map[string]*imageInfo{}, sound: map[types.UID]bool{}}, nil
 }
 
 func (c Config) withDefaults() Config {

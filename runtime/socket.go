@@ -5,11 +5,9 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"net"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
@@ -29,32 +27,22 @@ const (
 
 // removeSocket removes the socket of a pod's shim together with the pod's last
 // container. The shim itself leaves it there: it looks for one named after the
-// container, but that of a shared shim is named after the group. A socket at
-// which a shim still listens stays.
+// container, but that of a shared shim is named after the group.
 func (r *Runtime) removeSocket(ctx context.Context, id string, uid types.UID) error {
-	path := r.socketPath(uid)
-	if _, err := os.Lstat(path); err != nil {
+	if _, err := os.Lstat(r.socketPath(uid)); err != nil {
 		return ignoreMissing(err)
 	}
-	siblings, err := r.client.ContainerService().List(ctx, fmt.Sprintf("labels.%q==%s", labelUID, strconv.Quote(string(uid))))
+	siblings, err := r.siblings(ctx, uid)
 	if err != nil {
-		return failed("list the containers of pod", string(uid), err)
+		return err
 	}
 	for _, c := range siblings {
 		if c.ID != id {
 			return nil
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, shimEnd)
-	defer cancel()
-	for listens(path) {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(shimPause):
-		}
-	}
-	return ignoreMissing(os.Remove(path))
+	r.noteShim(uid, false)
+	return r.endShim(ctx, uid)
 }
 
 // socketPath is the name that the shim of a group gives to its socket.

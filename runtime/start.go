@@ -87,6 +87,7 @@ func (r *Runtime) launch(ctx context.Context, l *launch, s sight) (pod.Container
 	g.Go(func() error { return r.keepExitCode(gctx, id) })
 	g.Go(func() (err error) { rootfs, err = r.snapshot(gctx, l); return err })
 	g.Go(func() error { return r.prepareFiles(id, &l.record) })
+	g.Go(func() error { return r.makeWay(gctx, l.record.UID) })
 	if err := g.Wait(); err != nil {
 		return pod.Container{}, fmt.Errorf("start container %q: %w", id, err)
 	}
@@ -96,6 +97,7 @@ func (r *Runtime) launch(ctx context.Context, l *launch, s sight) (pod.Container
 		q.Stderr = uri
 	}
 	t, err := r.client.TaskService().Create(ctx, q)
+	r.noteShim(l.record.UID, err == nil)
 	if message, ok := startFailure(err); ok {
 		return r.deadOnArrival(ctx, s, message)
 	}

@@ -1,0 +1,91 @@
+package runtime
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"golang.org/x/sys/unix"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/podstead/podstead/pod"
+	"github.com/podstead/podstead/runtime/spec"
+)
+
+// orphan starts a shim for a pod as a containerd does that is killed right
+// then: nobody ever reads its log, so it listens and never answers.
+func (h *host) orphan(uid types.UID) {
+	h.t.Helper()
+	bundle := h.path("orphan")
+	if err := os.MkdirAll(bundle, 0o700); err != nil {
+		h.t.Fatal(err)
+	}
+	config, err := json.Marshal(map[string]any{"annotations": map[string]string{spec.GroupAnnotation: string(uid)}})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(bundle, "config.json"), config, 0o600); err != nil {
+		h.t.Fatal(err)
+	}
+	if err := unix.Mkfifo(filepath.Join(bundle, "log"), 0o600); err != nil {
+		h.t.Fatal(err)
+	}
+	cmd := exec.Command(filepath.Join(filepath.Dir(built.containerd), "containerd-shim-runc-v2"),
+		"-namespace", h.cfg.Namespace, "-id", "orphan", "-address", h.path("c.sock"), "start")
+	cmd.Dir = bundle
+	cmd.Env = append(os.Environ(), "GRPC_ADDRESS="+h.path("c.sock"), "TTRPC_ADDRESS="+h.path("c.sock.ttrpc"))
+	if out, err := cmd.CombinedOutput(); err != nil {
+		h.t.Fatalf("start a shim: %v: %s", err, out)
+	}
+	if len(h.shims()) != 1 || !listens(h.socketPath(uid)) {
+		h.t.Fatalf("shims %v, one has to listen at the pod's socket", h.shims())
+	}
+}
+
+func TestAShimThatNobodyKnowsIsNoObstacle(t *testing.T) {
+	h, img := newHostWithImage(t)
+	q := h.request(img, "web", "exit", "3")
+	h.orphan(q.UID)
+	h.start(q)
+	if dead := h.reap(q.ID); dead.Exit.Code != 3 {
+		t.Errorf("exit is %+v", *dead.Exit)
+	}
+	if err := h.Remove(t.Context(), q.ID); err != nil {
+		t.Fatal(err)
+	}
+	h.await("no shim is left", func() bool { return len(h.shims()) == 0 })
+}
+
+func TestAShimThatNobodyKnowsGoesWithThePod(t *testing.T) {
+	h, img := newHostWithImage(t)
+	q := h.request(img, "web")
+	q.Pod.Spec.Containers[0].Command = []string{"/nope"}
+	if c, err := h.Start(t.Context(), q); err != nil || c.State != pod.StateDead {
+		t.Fatalf("%v, %v", c.State, err)
+	}
+	h.await("its shim has ended", func() bool { return len(h.shims()) == 0 })
+	h.orphan(q.UID)
+	if err := h.Remove(t.Context(), q.ID); err != nil {
+		t.Fatal(err)
+	}
+	h.await("no shim is left", func() bool { return len(h.shims()) == 0 })
+	if _, err := os.Lstat(h.socketPath(q.UID)); !os.IsNotExist(err) {
+		t.Errorf("its socket: %v", err)
+	}
+}
+
+func TestAShimWithTasksStays(t *testing.T) {
+	h, img := newHostWithImage(t)
+	q := h.request(img, "web", "wait")
+	h.start(q)
+	// Another podstead knows nothing of the shim.
+	other := h.another(func(*Config) {})
+	if err := other.makeWay(other.scope(t.Context()), q.UID); err != nil {
+		t.Fatal(err)
+	}
+	if s := h.state(q.ID); s != pod.StateRunning || len(h.shims()) != 1 {
+		t.Errorf("it is %s with shims %v", s, h.shims())
+	}
+}

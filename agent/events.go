@@ -31,13 +31,11 @@ type recorder struct {
 
 func newRecorder() *recorder { return &recorder{} }
 
+// add changes no element that is there, so that snapshots can share the list.
 func (r *recorder) add(e corev1.Event, now metav1.Time) {
-	i := slices.IndexFunc(r.list, func(o corev1.Event) bool {
-		return o.InvolvedObject == e.InvolvedObject && o.Reason == e.Reason && o.Message == e.Message
-	})
-	if i >= 0 {
+	if i := r.find(&e); i >= 0 {
 		e = r.list[i]
-		r.list = slices.Delete(slices.Clone(r.list), i, i+1)
+		r.list = slices.Concat(r.list[:i], r.list[i+1:])
 	} else {
 		r.next++
 		e.Name = fmt.Sprintf("%s.%x", strings.ToLower(orDefault(e.InvolvedObject.Name, "node")), r.next)
@@ -46,11 +44,23 @@ func (r *recorder) add(e corev1.Event, now metav1.Time) {
 	e.Count++
 	e.LastTimestamp = now
 	e.ResourceVersion = strconv.Itoa(r.next)
-	if len(r.list) >= maxEvents {
-		r.list = slices.Clone(r.list[1:])
-	}
 	r.list = append(r.list, e)
+	r.list = r.list[max(0, len(r.list)-maxEvents):]
 }
+
+// find returns where the same event is, or -1.
+func (r *recorder) find(e *corev1.Event) int {
+	for i := range r.list {
+		o := &r.list[i]
+		if o.InvolvedObject == e.InvolvedObject && o.Reason == e.Reason && o.Message == e.Message {
+			return i
+		}
+	}
+	return -1
+}
+
+// all returns the list as it is now; it stays so.
+func (r *recorder) all() []corev1.Event { return slices.Clip(r.list) }
 
 func orDefault(s, other string) string {
 	if s == "" {

@@ -217,8 +217,14 @@ func (l *loop) admit(wants map[pod.Key]plan.Want) {
 }
 
 func sameWant(a, b plan.Want) bool {
-	return a.Desired == b.Desired && a.Keep == b.Keep && a.Gone == b.Gone &&
+	return sameDesired(a.Desired, b.Desired) && a.Keep == b.Keep && a.Gone == b.Gone &&
 		sameObstacle(a.Blocked, b.Blocked) && sameObstacle(a.Waiting, b.Waiting)
+}
+
+// sameDesired compares what a source lists; it lists what has not changed by
+// the same pod, in a new list.
+func sameDesired(a, b *pod.Desired) bool {
+	return a == b || a != nil && b != nil && a.Key == b.Key && a.Pod == b.Pod && a.Origin == b.Origin
 }
 
 func sameObstacle(a, b *plan.Obstacle) bool {

@@ -136,7 +136,7 @@ func (l *loop) publishSnapshot(now pod.Stamp) {
 	l.version++
 	s := &pod.Snapshot{
 		Version: l.version, Time: now.Wall, Node: l.node,
-		Events: slices.Clone(l.events.list), Runtime: l.runtime,
+		Events: l.events.all(), Runtime: l.runtime,
 	}
 	for _, key := range sortedKeys(l.pods) {
 		s.Pods = append(s.Pods, l.pods[key].views...)

@@ -39,12 +39,15 @@ type fake struct {
 	// brief containers have ended, and that was told, before their start
 	// returns.
 	brief bool
+	// removable is how many containers can be removed; negative: all.
+	removable int
 	// stuck is why volumes can't be removed.
 	stuck error
 }
 
 func newFake() *fake {
 	return &fake{
+		removable:  -1,
 		containers: map[string]pod.Container{}, sandboxes: map[types.UID]pod.Sandbox{},
 		images: map[string]bool{"app:1": true, "app:2": true}, pulls: map[string]int{}, history: map[string]int{},
 	}
@@ -173,7 +176,14 @@ func (f *fake) Reap(ctx context.Context, id string) (c pod.Container, err error)
 }
 
 func (f *fake) Remove(ctx context.Context, id string) error {
-	return f.do(ctx, "remove", func() error { delete(f.containers, id); return nil })
+	return f.do(ctx, "remove", func() error {
+		if f.removable == 0 {
+			return fmt.Errorf("remove container %q: disk is busy", id)
+		}
+		f.removable--
+		delete(f.containers, id)
+		return nil
+	})
 }
 
 func (f *fake) Resize(ctx context.Context, id string, _ *specs.LinuxResources) error {

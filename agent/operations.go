@@ -243,6 +243,10 @@ func (l *loop) teardown(ps *podState, a plan.Teardown) func(context.Context) (fa
 		}
 	}
 	slices.Sort(ids)
+	ids, marked := condemnedLast(ids, ps.containers)
+	intent := pod.Stopping{Since: cfg.Now(), Scope: pod.StopPod, Reason: "everything of the pod is being removed"}
+	// What is left of it is no pod to go on with.
+	delete(ps.begun, a.Instance)
 	if c := ps.newestOf(a.Instance); c.Pod != nil {
 		ps.cleared[a.Instance] = &pod.Desired{Key: ps.key, Pod: c.Pod, Origin: c.Origin}
 	}
@@ -250,6 +254,11 @@ func (l *loop) teardown(ps *podState, a plan.Teardown) func(context.Context) (fa
 	return func(ctx context.Context) (fact, error) {
 		if err := cfg.History.Save(history); err != nil {
 			return nil, fmt.Errorf("record that %s was used: %w", i, err)
+		}
+		if len(ids) > 0 && !marked {
+			if err := cfg.Containers.Stop(ctx, ids[len(ids)-1], intent); err != nil {
+				return nil, fmt.Errorf("record that %s is being removed: %w", i, err)
+			}
 		}
 		var gone []string
 		removed := func(*loop) {
@@ -269,7 +278,6 @@ func (l *loop) teardown(ps *podState, a plan.Teardown) func(context.Context) (fa
 		return func(l *loop) {
 			removed(l)
 			delete(ps.sandboxes, a.Instance)
-			delete(ps.begun, a.Instance)
 			delete(ps.exceeded, a.Instance)
 			delete(ps.cleared, a.Instance)
 			maps.DeleteFunc(ps.resolved, func(n plan.Name, _ pod.Image) bool { return n.Instance <= a.Instance })
@@ -278,6 +286,20 @@ func (l *loop) teardown(ps *podState, a plan.Teardown) func(context.Context) (fa
 			l.event(ps.key, normal, "Removed", fmt.Sprintf("Pod %s (uid %s) and everything of it is gone", i.Key, uid))
 		}, nil
 	}
+}
+
+// condemnedLast puts a container that bears the intent to end the whole
+// instance, if one does, to the end: while a container is left, so is the
+// intent, and a teardown that is cut off is gone on with.
+func condemnedLast(ids []string, containers map[string]pod.Container) (ordered []string, marked bool) {
+	i := slices.IndexFunc(ids, func(id string) bool {
+		s := containers[id].Stopping
+		return s != nil && s.Scope == pod.StopPod
+	})
+	if i < 0 {
+		return ids, false
+	}
+	return append(slices.Delete(slices.Clone(ids), i, i+1), ids[i]), true
 }
 
 // clear removes what is left of an instance besides its containers.

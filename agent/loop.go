@@ -193,9 +193,11 @@ func (l *loop) merge() {
 	l.setConflicts(merged.Conflicts)
 }
 
-// admit adds to the wants what must not start now.
+// admit adds to the wants what must not start now. A pod whose work is over
+// claims nothing.
 func (l *loop) admit(wants map[pod.Key]plan.Want) {
 	claims := make([]plan.Claim, 0, len(wants))
+	now := l.cfg.Now().Moment
 	for key, w := range wants {
 		c := plan.Claim{Key: key}
 		if w.Desired != nil {
@@ -203,6 +205,9 @@ func (l *loop) admit(wants map[pod.Key]plan.Want) {
 		}
 		if ps := l.pods[key]; ps != nil {
 			c.Live = ps.livePod()
+			if c.Live == nil && plan.Finished(w, l.have(ps), now) {
+				continue
+			}
 			if w.Keep {
 				c.Wanted = c.Live
 			}

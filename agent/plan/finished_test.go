@@ -48,3 +48,25 @@ func TestAFinishedPodIsOneThatDoesNotRunAgain(t *testing.T) {
 		})
 	}
 }
+
+func TestAPodWithARunningSidecarIsNotFinished(t *testing.T) {
+	always := corev1.ContainerRestartPolicyAlways
+	spec := &corev1.Pod{Spec: corev1.PodSpec{
+		RestartPolicy:  corev1.RestartPolicyNever,
+		InitContainers: []corev1.Container{{Name: "side", RestartPolicy: &always}},
+		Containers:     []corev1.Container{{Name: "app"}},
+	}}
+	of := pod.Instance{Number: 1}
+	app := pod.Container{ID: "1", Name: "app", Role: pod.RoleApp, State: pod.StateDead, Exit: &pod.Exit{}, Pod: spec, Instance: of, Sandbox: "s"}
+	side := pod.Container{ID: "2", Name: "side", Role: pod.RoleSidecar, State: pod.StateRunning, Pod: spec, Instance: of, Sandbox: "s"}
+	h := plan.Have{RuntimeUp: true, LastInstance: 1, Containers: []pod.Container{app, side}, Sandboxes: []pod.Sandbox{{Instance: of, ID: "s", Ready: true}}}
+	w := plan.Want{Desired: &pod.Desired{Pod: spec}}
+	if plan.Finished(w, h, 10) {
+		t.Error("it is finished, though its sidecar runs and may hold a port")
+	}
+	side.State, side.Exit = pod.StateDead, &pod.Exit{}
+	h.Containers = []pod.Container{app, side}
+	if !plan.Finished(w, h, 10) {
+		t.Error("it is not finished, though its sidecar has ended too")
+	}
+}

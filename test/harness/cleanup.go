@@ -30,6 +30,11 @@ func (h *Host) cleanUp() {
 		h.t.Logf("the end of podstead's log:\n%s", h.logTail(60))
 	}
 	if h.daemon != nil {
+		select {
+		case <-h.daemon.done:
+			h.t.Logf("podstead had ended by itself: %v", h.daemon.err)
+		default:
+		}
 		_ = h.daemon.cmd.Process.Kill()
 		<-h.daemon.done
 	}

@@ -14,6 +14,8 @@ func TestAFinishedPodIsOneThatDoesNotRunAgain(t *testing.T) {
 		return &corev1.Pod{Spec: corev1.PodSpec{RestartPolicy: policy, Containers: []corev1.Container{{Name: "app", Image: image}}}}
 	}
 	never := spec(corev1.RestartPolicyNever, "app:1")
+	other := spec(corev1.RestartPolicyNever, "app:1")
+	other.Spec.HostNetwork = true
 	exited := &pod.Exit{Code: 1, At: pod.Stamp{Moment: 5}}
 	cases := []struct {
 		name     string
@@ -28,6 +30,7 @@ func TestAFinishedPodIsOneThatDoesNotRunAgain(t *testing.T) {
 		{"exited, not collected", pod.StateExited, nil, never, never, false},
 		{"to be restarted", pod.StateDead, nil, spec(corev1.RestartPolicyAlways, "app:1"), spec(corev1.RestartPolicyAlways, "app:1"), false},
 		{"changed, so it runs anew", pod.StateDead, nil, never, spec(corev1.RestartPolicyNever, "app:2"), false},
+		{"changed as a whole, so it runs anew", pod.StateDead, nil, never, other, false},
 		{"on its way out", pod.StateDead, &pod.Stopping{Scope: pod.StopPod}, never, never, false},
 		{"not wanted", pod.StateDead, nil, never, nil, false},
 	}
@@ -44,6 +47,10 @@ func TestAFinishedPodIsOneThatDoesNotRunAgain(t *testing.T) {
 			h := plan.Have{RuntimeUp: true, LastInstance: 1, Containers: []pod.Container{container}}
 			if got := plan.Finished(w, h, 10); got != c.want {
 				t.Errorf("finished: %v, want %v", got, c.want)
+			}
+			h.Exceeded = map[int]string{1: "a volume outgrew its limit"}
+			if plan.Finished(w, h, 10) {
+				t.Error("it is finished, though it is to be replaced because it outgrew its limit")
 			}
 		})
 	}

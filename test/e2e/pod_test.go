@@ -13,6 +13,7 @@ import (
 
 	"github.com/podstead/podstead/test/harness"
 	"github.com/podstead/podstead/test/images"
+	"github.com/podstead/podstead/test/leaks"
 )
 
 // shell is an image with a shell and its tools, whose users are those of
@@ -37,7 +38,7 @@ func TestPods(t *testing.T) {
 	h.AddWitnessImage(image)
 	addShell(t, h)
 	h.Start()
-	before := h.Leaks()
+	before := settled(h)
 	t.Run("row", func(t *testing.T) {
 		for _, rows := range [][]row{statusRows, volumeRows, securityRows, resourceRows, imageRows, logRows} {
 			for _, r := range rows {
@@ -56,6 +57,19 @@ func TestPods(t *testing.T) {
 		h.Remove(filepath.Base(m))
 	}
 	h.NoLeaks(before, time.Minute)
+}
+
+// settled is what there is once the images of the host are imported, during
+// which containerd holds leases.
+func settled(h *harness.Host) leaks.Snapshot {
+	var found leaks.Snapshot
+	h.Eventually(waitKernel, func() error {
+		if found = h.Leaks(); len(found["lease"]) > 0 {
+			return fmt.Errorf("leases are held: %v", found["lease"])
+		}
+		return nil
+	})
+	return found
 }
 
 // addShell puts the image of the shell into the folder of archives.

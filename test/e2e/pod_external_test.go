@@ -1,0 +1,122 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/podstead/podstead/test/harness"
+	"github.com/podstead/podstead/test/images"
+)
+
+// TestExternalContainerd16 lets podstead use Debian's containerd, which others
+// start and kill.
+func TestExternalContainerd16(t *testing.T) {
+	bin, err := harness.Binaries()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := harness.New(t, harness.Options{Config: fmt.Sprintf("restart: {base: 1s, max: 2s, reset: 10m}\n"+
+		"runtime: {mode: external, address: '{DIR}/c/c.sock', logger: %[1]s/podstead-logger, pause: %[1]s/podstead-pause}\n", bin)})
+	h.Containerd = filepath.Join(h.Dir, "c/c.sock")
+	addShell(t, h)
+	start := debianContainerd(t, h)
+	start()
+	h.Start()
+	before := settled(h)
+
+	gate := folder(t, h, "gate")
+	mount := fmt.Sprintf("volumes:\n- {name: v, hostPath: {path: %s}}\n", gate)
+	h.Write("ends.yaml", simple("ends", once("while [ ! -e /v/go ]; do sleep 0.1; done; rm /v/go; exit 7"), mount, "volumeMounts: [{name: v, mountPath: /v}]\n"))
+	stays := runs(h, "stays", simple("stays", script("echo hello"), "", "resources: {limits: {cpu: 100m, memory: 32Mi}}\n"))
+	ends := h.WaitRunning("default/ends", time.Minute)
+	says(t, h, "stays", "hello")
+	memoryLimit.wait(h, containerCgroup(h, stays, "app"), "33554432")
+
+	h.SignalContainerd(syscall.SIGKILL)
+	if err := os.WriteFile(filepath.Join(gate, "go"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	at := containerCgroup(h, ends, "app")
+	h.Eventually(waitKernel, func() error { return emptyCgroup(at) })
+	start()
+	h.WaitPod("default/ends", time.Minute, func(p corev1.Pod) error {
+		c := p.Status.ContainerStatuses[0]
+		if end := c.LastTerminationState.Terminated; c.RestartCount != 1 || c.State.Running == nil || end == nil || end.ExitCode != 7 {
+			return fmt.Errorf("%+v, want it restarted once after exit code 7", c)
+		}
+		return nil
+	})
+	if now := h.WaitRunning("default/stays", waitKernel); containerID(now) != containerID(stays) || now.Status.ContainerStatuses[0].RestartCount != 0 {
+		t.Errorf("while containerd was away, container %s became %+v", containerID(stays), now.Status.ContainerStatuses[0])
+	}
+	h.Remove("ends.yaml")
+	h.Remove("stays.yaml")
+	h.WaitGone("default/ends", waitKernel)
+	h.WaitGone("default/stays", waitKernel)
+	h.NoLeaks(before, 20*time.Second)
+	h.Stop()
+	if !h.ContainerdRuns() {
+		t.Error("podstead took a containerd along that is not its own")
+	}
+}
+
+// emptyCgroup tells whether the processes of a cgroup are gone.
+func emptyCgroup(cgroup string) error {
+	path := filepath.Join("/sys/fs/cgroup", "pids", cgroup, "cgroup.procs")
+	if unifiedOnly() {
+		path = filepath.Join("/sys/fs/cgroup", cgroup, "cgroup.procs")
+	}
+	text, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err == nil && len(text) > 0 {
+		err = fmt.Errorf("processes %q still run", text)
+	}
+	return err
+}
+
+// debianContainerd returns what starts Debian's containerd with everything of
+// it below the host's folder.
+func debianContainerd(t *testing.T, h *harness.Host) (start func()) {
+	t.Helper()
+	files, err := images.Unpack(t.Context(), "containerd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(h.Dir, "c")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	config := filepath.Join(dir, "config.toml")
+	text := fmt.Sprintf("version = 2\nroot = \"%[1]s/root\"\nstate = \"%[1]s/state\"\n"+
+		"disabled_plugins = [\"io.containerd.grpc.v1.cri\", \"io.containerd.internal.v1.opt\"]\n"+
+		"[grpc]\n  address = \"%[1]s/c.sock\"\n[ttrpc]\n  address = \"%[1]s/c.sock.ttrpc\"\n", dir)
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	log, err := os.Create(filepath.Join(dir, "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { log.Close() })
+	return func() {
+		bin := filepath.Join(files, "usr/bin")
+		cmd := exec.Command(filepath.Join(bin, "containerd"), "--config", config)
+		cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"))
+		cmd.Stdout, cmd.Stderr = log, log
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		// The host's clean-up ends it.
+		go func() { _ = cmd.Wait() }()
+	}
+}

@@ -211,3 +211,62 @@ func TestContainerdDownIsUnavailable(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatAKilledProcessLeasedIsSwept(t *testing.T) {
+	h, img := newHostWithImage(t)
+	killed := h.another(func(*Config) {})
+	ctx, _, err := killed.lease(h.scope(t.Context()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := h.info(ctx, img)
+	if err != nil {
+		t.Fatal(err)
+	}
+	snapshots := h.client.SnapshotService(h.cfg.Snapshotter)
+	if _, err := snapshots.View(ctx, "left-over", info.chainID); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := killed.leaseForPull(h.scope(t.Context()), "example.com/half:1"); err != nil {
+		t.Fatal(err)
+	}
+	_, done, err := h.lease(h.scope(t.Context()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.sweepLeases(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := snapshots.Stat(h.scope(t.Context()), "left-over"); !isNotFound(err) {
+		t.Errorf("what the dead one leased: %v, want not found", err)
+	}
+	if got := h.leaseIDs(); len(got) != 2 {
+		t.Errorf("leases %v, want ours and that of the pull", got)
+	}
+	done()
+	if got := h.leaseIDs(); len(got) != 1 || !strings.HasPrefix(got[0], pullLease) {
+		t.Errorf("leases %v, want that of the pull", got)
+	}
+}
+
+func TestLeasesAreSweptWithEachConnection(t *testing.T) {
+	h := newHost(t)
+	killed := h.another(func(*Config) {})
+	if _, _, err := killed.lease(h.scope(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	h.kill9()
+	h.await("the lease is swept", func() bool { return len(h.leaseIDs()) == 0 })
+}
+
+func (h *host) leaseIDs() (ids []string) {
+	h.t.Helper()
+	all, err := h.client.LeasesService().List(h.scope(h.t.Context()))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	for _, l := range all {
+		ids = append(ids, l.ID)
+	}
+	return ids
+}

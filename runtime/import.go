@@ -37,13 +37,12 @@ func (r *Runtime) importArchive(ctx context.Context, path string, labels map[str
 		return nil, fmt.Errorf("import images: %w", err)
 	}
 	defer f.Close()
-	ctx, done, err := r.client.WithLease(r.scope(ctx))
+	ctx, done, err := r.lease(r.scope(ctx))
 	if err != nil {
 		return nil, failed("import images from", path, err)
 	}
-	list, err := r.importFrom(ctx, f, path, labels)
-	_ = atEnd(ctx, done)
-	return list, err
+	defer done()
+	return r.importFrom(ctx, f, path, labels)
 }
 
 func (r *Runtime) importFrom(ctx context.Context, f io.Reader, path string, labels map[string]string) ([]pod.Image, error) {

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/containerd/containerd/v2/core/images"
-	"github.com/containerd/containerd/v2/core/leases"
 	"github.com/containerd/containerd/v2/core/transfer"
 	"github.com/containerd/containerd/v2/core/transfer/image"
 	"github.com/containerd/containerd/v2/core/transfer/registry"
@@ -32,16 +31,13 @@ func (r *Runtime) Pull(ctx context.Context, ref string, progress func(pod.ImageP
 	if err != nil {
 		return pod.Image{}, err
 	}
-	// The lease keeps what arrives until the image refers to it, and a little
-	// longer, so that a failure can be looked into.
-	ctx, done, err := r.client.WithLease(r.scope(ctx), leases.WithRandomID(), leases.WithExpiration(24*time.Hour))
+	// The lease keeps what arrives until the image refers to it.
+	ctx, done, err := r.leaseForPull(r.scope(ctx), named.String())
 	if err != nil {
 		return pod.Image{}, failed("pull", ref, err)
 	}
-	img, err := r.pull(ctx, named, progress)
-	// A lease that is not deleted expires.
-	_ = atEnd(ctx, done)
-	return img, err
+	defer done()
+	return r.pull(ctx, named, progress)
 }
 
 func (r *Runtime) pull(ctx context.Context, named reference.Named, progress func(pod.ImageProgress)) (pod.Image, error) {

@@ -105,6 +105,7 @@ type Runtime struct {
 	mu     sync.Mutex
 	images map[string]*imageInfo // by digest, bounded by maxImageInfos
 	sound  map[types.UID]bool    // pods whose shim has answered
+	leases map[string]bool       // those in use
 }
 
 // New returns a Runtime. It dials only when something is asked or Run runs.
@@ -118,7 +119,7 @@ func New(cfg Config) (*Runtime, error) {
 	if err != nil {
 		return nil, fmt.Errorf("client of containerd %q: %w", cfg.Address, err)
 	}
-	return &Runtime{cfg: cfg, conn: conn, client: client, images: map[string]*imageInfo{}, sound: map[types.UID]bool{}}, nil
+	return &Runtime{cfg: cfg, conn: conn, client: client, images: map[string]*imageInfo{}, sound: map[types.UID]bool{}, leases: map[string]bool{}}, nil
 }
 
 func (c Config) withDefaults() Config {
@@ -173,7 +174,8 @@ func dialOptions(socket string) []grpc.DialOption {
 
 // Run keeps the connection to containerd, redialling for ever, until ctx
 // ends, and closes it then. It first unmounts what an earlier process that was
-// killed left mounted below RunDir.
+// killed left mounted below RunDir, and with each new connection deletes the
+// leases that nobody holds any more.
 func (r *Runtime) Run(ctx context.Context) error {
 	defer r.conn.Close()
 	if err := r.removeOldMounts(); err != nil {
@@ -181,8 +183,13 @@ func (r *Runtime) Run(ctx context.Context) error {
 	}
 	for ctx.Err() == nil {
 		state := r.conn.GetState()
-		if state == connectivity.Idle {
+		switch state {
+		case connectivity.Idle:
 			r.conn.Connect()
+		case connectivity.Ready:
+			// What can't be swept now is swept at the next connection, or
+			// expires.
+			_ = r.sweepLeases(ctx)
 		}
 		r.conn.WaitForStateChange(ctx, state)
 	}

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/containerd/containerd/v2/core/leases"
 	"github.com/containerd/containerd/v2/core/mount"
 	"github.com/cyphar/filepath-securejoin/pathrs-lite"
 	"golang.org/x/sys/unix"
@@ -22,9 +21,6 @@ import (
 // mountPrefix begins the names of the folders below RunDir on which images are
 // mounted for a moment.
 const mountPrefix = "image-"
-
-// leaseTime is how long something that is not tidied up stays.
-const leaseTime = 3600e9
 
 // userFiles are /etc/passwd and /etc/group of an image, nil where missing.
 type userFiles struct {
@@ -52,11 +48,11 @@ func (r *Runtime) userFiles(ctx context.Context, img pod.Image, info *imageInfo)
 // readUsers mounts the image for reading. A lease lets containerd collect the
 // view should this process die here.
 func (r *Runtime) readUsers(ctx context.Context, info *imageInfo) (_ *userFiles, err error) {
-	ctx, done, err := r.client.WithLease(ctx, leases.WithRandomID(), leases.WithExpiration(leaseTime))
+	ctx, done, err := r.lease(ctx)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, atEnd(ctx, done)) }()
+	defer done()
 	if err := os.MkdirAll(r.cfg.RunDir, 0o700); err != nil {
 		return nil, err
 	}

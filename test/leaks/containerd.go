@@ -3,6 +3,7 @@ package leaks
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/containerd/containerd/v2/client"
@@ -10,6 +11,10 @@ import (
 	"github.com/containerd/containerd/v2/pkg/namespaces"
 	"github.com/containerd/errdefs"
 )
+
+// pullLease begins the ids of leases by which a pull that was cut off keeps
+// what it has fetched, for a day.
+const pullLease = "podstead-pull-"
 
 // containerd notes what pods leave in containerd. Images, their content and
 // their unpacked layers are meant to stay.
@@ -59,7 +64,9 @@ func (s Snapshot) leases(ctx context.Context, cl *client.Client) error {
 		return fmt.Errorf("list leases: %w", err)
 	}
 	for _, l := range all {
-		s["lease"] = append(s["lease"], l.ID)
+		if !strings.HasPrefix(l.ID, pullLease) {
+			s["lease"] = append(s["lease"], l.ID)
+		}
 	}
 	return nil
 }

@@ -133,6 +133,8 @@ func nft(ctx context.Context) ([]string, error) {
 	return found, nil
 }
 
+// mounts returns those that were made in this namespace: what others mount on
+// the host comes and goes.
 func mounts() ([]string, error) {
 	all, err := mountinfo.GetMounts(nil)
 	if err != nil {
@@ -140,7 +142,9 @@ func mounts() ([]string, error) {
 	}
 	var found []string
 	for _, m := range all {
-		found = append(found, m.FSType+" "+m.Mountpoint)
+		if !strings.Contains(m.Optional, "master:") {
+			found = append(found, m.FSType+" "+m.Mountpoint)
+		}
 	}
 	return found, nil
 }

@@ -2,10 +2,12 @@ package faults
 
 import (
 	"flag"
+	"fmt"
 	"testing"
 	"time"
 
 	"github.com/podstead/podstead/test/checker"
+	"github.com/podstead/podstead/test/leaks"
 )
 
 var (
@@ -31,12 +33,13 @@ func TestFaults(t *testing.T) {
 		t.Logf("seed %d: %d faults in %s: %s", number, c.faults, time.Since(c.begun).Round(time.Second), c.summary())
 	}()
 	c.host.Start()
-	before := c.host.Leaks()
+	before := c.idleHost()
 	for _, s := range c.subjects {
 		c.restore(s)
 		c.host.WaitPod(s.key(), time.Minute, begun)
 	}
 	c.settle(time.Minute)
+	c.begun = time.Now()
 
 	// What remains is for the end.
 	for end := c.begun.Add(*duration - min(*duration/4, 30*time.Second)); time.Now().Before(end) && !t.Failed(); {
@@ -60,4 +63,18 @@ func (c *campaign) end() {
 		}
 	}
 	c.settle(time.Minute)
+}
+
+// idleHost is what there is of a host whose images have been imported.
+func (c *campaign) idleHost() leaks.Snapshot {
+	c.t.Helper()
+	var found leaks.Snapshot
+	c.host.Eventually(time.Minute, func() error {
+		found = c.host.Leaks()
+		if len(found["lease"]) > 0 {
+			return fmt.Errorf("images are being imported: leases %v", found["lease"])
+		}
+		return nil
+	})
+	return found
 }

@@ -55,7 +55,7 @@ func newBare(t *testing.T, h *harness.Host, like template) *bare {
 	must(err)
 	b.network, err = network.New(network.Config{RunDir: b.dir})
 	must(err)
-	b.sandbox, err = sandbox.New(sandbox.Config{RunDir: b.dir, BootID: "bench"})
+	b.sandbox, err = sandbox.New(sandbox.Config{RunDir: b.dir, BootID: "bench", Now: func() pod.Stamp { return pod.Stamp{Wall: time.Now()} }})
 	must(err)
 	b.client, err = containerd.New(h.Containerd, containerd.WithDefaultNamespace("bare"))
 	must(err)

@@ -85,7 +85,20 @@ func (p *podstead) remove(names []string) {
 			p.t.Fatal(err)
 		}
 	}
-	p.h.Eventually(patience, func() error { return p.count(0) })
+	p.wait(0)
+}
+
+// wait waits for so many running pods, and does not ask often: that would
+// count as podstead's.
+func (p *podstead) wait(pods int) {
+	p.t.Helper()
+	p.h.Eventually(patience, func() error {
+		err := p.count(pods)
+		if err != nil {
+			time.Sleep(250 * time.Millisecond)
+		}
+		return err
+	})
 }
 
 // one starts a pod and crashes it, and returns how long either took.

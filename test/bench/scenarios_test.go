@@ -41,6 +41,10 @@ func alternate(rounds int, a, b func(round int)) {
 
 // single measures one pod at a time, and the first restart after a crash.
 func single(t *testing.T, report *table, ours *podstead, bare *bare) {
+	t.Helper()
+	if *flagPairs == 0 {
+		return
+	}
 	var starts, bareStarts, crashes, bareCrashes sample
 	alternate(*flagPairs,
 		func(i int) {
@@ -59,6 +63,10 @@ func single(t *testing.T, report *table, ours *podstead, bare *bare) {
 // many measures many pods from nothing. The bare client gets the parallelism
 // that suits it best.
 func many(t *testing.T, report *table, ours *podstead, bare *bare) {
+	t.Helper()
+	if *flagFills == 0 {
+		return
+	}
 	best, parallel := time.Duration(0), 0
 	for i, p := range []int{2, 4, 8, 16} {
 		took := bare.fill(series("try", i, *flagPods), p)
@@ -80,7 +88,7 @@ func idle(report *table, ours *podstead) {
 	t, h := ours.t, ours.h
 	t.Helper()
 	ours.place(series("idle", 0, *flagPods), false)
-	h.Eventually(patience, func() error { return ours.count(*flagPods) })
+	ours.wait(*flagPods)
 	time.Sleep(settle)
 	before, at := take(t, h), record.Now()
 	time.Sleep(*flagIdle)

@@ -213,6 +213,8 @@ type Sandbox struct {
 	ID string
 	// Ready tells that all of it is there.
 	Ready bool
+	// Created is when it was made; zero where that was not recorded.
+	Created Stamp
 	// NetNS, IPCNS and UTSNS are paths of pinned namespaces; empty where the
 	// pod shares the host's.
 	NetNS, IPCNS, UTSNS string

@@ -9,7 +9,7 @@ import (
 )
 
 // deadlineExceeded tells whether the pod was or has to be stopped because of
-// spec.activeDeadlineSeconds, counted from its first container.
+// spec.activeDeadlineSeconds, counted from its begin.
 func deadlineExceeded(l *life, spec *corev1.Pod, now pod.Moment) bool {
 	for i := range l.containers {
 		if s := l.containers[i].Stopping; s != nil && s.Reason == ReasonDeadline {
@@ -24,11 +24,7 @@ func deadline(l *life, spec *corev1.Pod) (at pod.Moment, limited bool) {
 	if spec.Spec.ActiveDeadlineSeconds == nil || len(l.containers) == 0 {
 		return 0, false
 	}
-	first := l.containers[0].Created.Moment
-	for i := range l.containers {
-		first = min(first, l.containers[i].Created.Moment)
-	}
-	return first.Add(time.Duration(*spec.Spec.ActiveDeadlineSeconds) * time.Second), true
+	return l.began().Moment.Add(time.Duration(*spec.Spec.ActiveDeadlineSeconds) * time.Second), true
 }
 
 func (p *planner) wakeAtDeadline(l *life, spec *corev1.Pod) {

@@ -1,6 +1,9 @@
 package plan
 
 import (
+	"cmp"
+	"slices"
+
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -91,7 +94,7 @@ func (p *planner) describe(l *life, d *pod.Desired) View {
 			st.PodIP = l.sandbox.IPs[0]
 		}
 	}
-	if first := l.firstCreated(); !first.IsZero() {
+	if first := l.began(); !first.IsZero() {
 		t := metav1.NewTime(first.Wall)
 		st.StartTime = &t
 	}
@@ -106,15 +109,20 @@ func firstObstacle(w Want) *Obstacle {
 	return w.Waiting
 }
 
-func (l *life) firstCreated() pod.Stamp {
-	var first pod.Stamp
-	for i := range l.containers {
-		c := l.containers[i].Created
-		if first.IsZero() || c.Wall.Before(first.Wall) {
-			first = c
-		}
+// began is when the instance was begun. The records of its first runs are
+// deleted in time, its sandbox stays.
+func (l *life) began() pod.Stamp {
+	var times []pod.Stamp
+	if l.sandbox != nil && !l.sandbox.Created.IsZero() {
+		times = append(times, l.sandbox.Created)
 	}
-	return first
+	for i := range l.containers {
+		times = append(times, l.containers[i].Created)
+	}
+	if len(times) == 0 {
+		return pod.Stamp{}
+	}
+	return slices.MinFunc(times, func(a, b pod.Stamp) int { return cmp.Compare(a.Moment, b.Moment) })
 }
 
 func phase(l *life, spec *corev1.Pod, now pod.Moment) corev1.PodPhase {

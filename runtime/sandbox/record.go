@@ -36,13 +36,15 @@ type record struct {
 	FilesDir string   `json:"filesDir"`
 	Hostname string   `json:"hostname"`
 	IPs      []string `json:"ips,omitempty"`
+	// Created is of the boot of BootID.
+	Created pod.Stamp `json:"created"`
 }
 
 func recordOf(b pod.Sandbox, bootID string) record {
 	return record{
 		ID: b.ID, UID: b.UID, Namespace: b.Instance.Namespace, Name: b.Instance.Name, Instance: b.Instance.Number,
 		BootID: bootID, NetNS: b.NetNS, IPCNS: b.IPCNS, UTSNS: b.UTSNS,
-		ShmDir: b.ShmDir, FilesDir: b.FilesDir, Hostname: b.Hostname, IPs: b.IPs,
+		ShmDir: b.ShmDir, FilesDir: b.FilesDir, Hostname: b.Hostname, IPs: b.IPs, Created: b.Created,
 	}
 }
 
@@ -50,7 +52,7 @@ func (r record) sandbox() pod.Sandbox {
 	return pod.Sandbox{
 		Instance: pod.Instance{Key: pod.Key{Namespace: r.Namespace, Name: r.Name}, Number: r.Instance},
 		UID:      r.UID, ID: r.ID, NetNS: r.NetNS, IPCNS: r.IPCNS, UTSNS: r.UTSNS,
-		ShmDir: r.ShmDir, FilesDir: r.FilesDir, Hostname: r.Hostname, IPs: r.IPs,
+		ShmDir: r.ShmDir, FilesDir: r.FilesDir, Hostname: r.Hostname, IPs: r.IPs, Created: r.Created,
 	}
 }
 

@@ -31,6 +31,8 @@ type Config struct {
 	// BootID is the kernel's random boot id. Sandboxes of another boot are
 	// not ready.
 	BootID string
+	// Now reads CLOCK_BOOTTIME and the wall clock.
+	Now func() pod.Stamp
 }
 
 // Sandboxes makes, finds and removes sandboxes. Its methods may be called at
@@ -38,6 +40,7 @@ type Config struct {
 type Sandboxes struct {
 	dir    string
 	bootID string
+	now    func() pod.Stamp
 }
 
 // New changes nothing on the host.
@@ -48,7 +51,7 @@ func New(cfg Config) (*Sandboxes, error) {
 	if cfg.BootID == "" {
 		return nil, errors.New("sandboxes: the boot id is empty: want the content of /proc/sys/kernel/random/boot_id")
 	}
-	return &Sandboxes{dir: filepath.Join(cfg.RunDir, "pods"), bootID: cfg.BootID}, nil
+	return &Sandboxes{dir: filepath.Join(cfg.RunDir, "pods"), bootID: cfg.BootID, now: cfg.Now}, nil
 }
 
 // Prepare makes the sandbox of an instance or finds it made. One that is not
@@ -114,7 +117,7 @@ func (s *Sandboxes) make(ctx context.Context, dir string, b pod.Sandbox) (_ pod.
 	if _, err := rand.Read(id); err != nil {
 		return b, fmt.Errorf("make an id: %w", err)
 	}
-	b.ID, b.Ready = hex.EncodeToString(id), true
+	b.ID, b.Ready, b.Created = hex.EncodeToString(id), true, s.now()
 	r := recordOf(b, s.bootID)
 	if b.NetNS != "" {
 		if r.NetInode, err = nspin.Inode(b.NetNS); err != nil {

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
@@ -46,9 +47,12 @@ func folder(t *testing.T) string {
 	return dir
 }
 
+// begin is when the sandboxes of the tests are made.
+var begin = pod.Stamp{Moment: 42, Wall: time.Unix(1_700_000_000, 0).UTC()}
+
 func open(t *testing.T, dir, boot string) *sandbox.Sandboxes {
 	t.Helper()
-	s, err := sandbox.New(sandbox.Config{RunDir: dir, BootID: boot})
+	s, err := sandbox.New(sandbox.Config{RunDir: dir, BootID: boot, Now: func() pod.Stamp { return begin }})
 	if err != nil {
 		t.Fatal(err)
 	}

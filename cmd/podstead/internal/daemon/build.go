@@ -100,7 +100,7 @@ func (d *daemon) buildAgent(cfg *config.Configuration, server pod.Node) error {
 	if err != nil {
 		return err
 	}
-	boxes, err := sandbox.New(sandbox.Config{RunDir: cfg.RunDir, BootID: server.BootID})
+	boxes, err := sandbox.New(sandbox.Config{RunDir: cfg.RunDir, BootID: server.BootID, Now: now})
 	if err != nil {
 		return err
 	}

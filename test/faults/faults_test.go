@@ -17,7 +17,7 @@ var (
 
 // burst is how many faults follow each other before everything must have
 // become as it is wanted.
-const burst = 10
+const burst = 15
 
 // bounds count the time in which nothing above the containers was troubled.
 var bounds = checker.Bounds{Recovery: 20 * time.Second, Beat: 3 * time.Second}
@@ -44,7 +44,7 @@ func TestFaults(t *testing.T) {
 	// What remains is for the end.
 	for end := c.begun.Add(*duration - min(*duration/4, 30*time.Second)); time.Now().Before(end) && !t.Failed(); {
 		for range burst {
-			c.idle(c.upTo(2 * time.Second))
+			c.idle(c.upTo(time.Second))
 			c.strike()
 		}
 		c.settle(time.Minute)

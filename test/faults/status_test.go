@@ -122,6 +122,9 @@ func past(st *corev1.ContainerStatus, runs []life) error {
 		code = before.code
 	}
 	ended := st.LastTerminationState.Terminated
+	if ended == nil && st.State.Terminated != nil {
+		return nil // of the dead runs only the newest is kept
+	}
 	if ended == nil {
 		return fmt.Errorf("%d restarts and no last state", restarts)
 	}

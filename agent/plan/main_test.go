@@ -1,0 +1,18 @@
+package plan_test
+
+import (
+	"flag"
+	"os"
+	"testing"
+)
+
+// TestMain has the laws hold in ten thousand histories instead of rapid's
+// hundred, unless -rapid.checks says otherwise.
+func TestMain(m *testing.M) {
+	const name = "rapid.checks"
+	if err := flag.Set(name, "10000"); err != nil {
+		panic(err)
+	}
+	flag.Parse()
+	os.Exit(m.Run())
+}

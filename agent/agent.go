@@ -5,6 +5,7 @@ package agent
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -132,6 +133,11 @@ func (a *Agent) SetHostIPs(ips []string) {
 // once.
 func (a *Agent) ImagesChanged() { a.send((*loop).imagesChanged) }
 
+// Warn records a warning about the node among the events.
+func (a *Agent) Warn(reason, message string) {
+	a.send(func(l *loop) { l.event(pod.Key{}, warning, reason, message) })
+}
+
 // Restart restarts the running containers of a pod, or only the named one. It
 // returns a *NotFound if there is no such thing.
 func (a *Agent) Restart(ctx context.Context, key pod.Key, container string) error {
@@ -182,7 +188,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	l := newLoop(a, func(work func(context.Context)) { workers.Go(func() { work(ctx) }) })
 	l.spawn(l.watch)
 	if err := l.loadHistory(); err != nil {
-		a.cfg.Log.Warn("the history of instances could not be read, it is begun anew", zap.Error(err))
+		l.event(pod.Key{}, warning, "StateRecovered", fmt.Sprintf("the history of instances could not be read and is begun anew: %v", err))
 	}
 	l.relist()
 	timer := time.NewTimer(time.Hour)

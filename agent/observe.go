@@ -88,7 +88,7 @@ func (l *loop) observed(ps *podState, c pod.Container) {
 			l.cfg.Default(c.Pod)
 		}
 	}
-	if known && c.Logger != "" && c.Logger != old.Logger {
+	if c.Logger != "" && c.Logger != old.Logger {
 		l.event(ps.key, warning, "LogLost", fmt.Sprintf("Container %s: %s", c.Name, c.Logger))
 	}
 	ps.put(c)

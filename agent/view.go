@@ -33,6 +33,9 @@ func (l *loop) view(ps *podState, v plan.View, old []pod.View, now pod.Stamp) po
 		Status:     v.Status,
 	}
 	p.Spec.NodeName = l.cfg.Node.Name
+	if v.Deleting && v.Since.IsZero() {
+		v.Since = deletedAt(old, i, now)
+	}
 	plan.Identity(p, l.uid(i), v)
 	p.CreationTimestamp = metav1.NewTime(ps.seen.Wall)
 	if p.Status.StartTime != nil {
@@ -53,6 +56,17 @@ func (l *loop) view(ps *podState, v plan.View, old []pod.View, now pod.Stamp) po
 	}
 	slices.SortFunc(view.Containers, func(a, b pod.ContainerView) int { return strings.Compare(a.Name, b.Name) })
 	return view
+}
+
+// deletedAt is when the end of an instance was first shown: the records that
+// tell it go before the rest.
+func deletedAt(old []pod.View, i pod.Instance, now pod.Stamp) pod.Stamp {
+	for _, o := range old {
+		if o.Instance == i && o.Pod.DeletionTimestamp != nil {
+			return pod.Stamp{Wall: o.Pod.DeletionTimestamp.Time}
+		}
+	}
+	return now
 }
 
 func (l *loop) hostAddresses(p *corev1.Pod) {
@@ -105,6 +119,9 @@ func containerView(ps *podState, c pod.Container, v plan.View, now pod.Stamp) po
 	}
 	if last.Exit != nil {
 		view.LastLogTail = last.Exit.LogTail
+		if view.Logger == "" && last.Logger != "" {
+			view.Logger = "the run before: " + last.Logger
+		}
 	}
 	return view
 }

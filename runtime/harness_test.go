@@ -43,7 +43,7 @@ func TestMain(m *testing.M) {
 		fmt.Println("these tests run containers and need root")
 		os.Exit(1)
 	}
-	dir, err := os.MkdirTemp("", "pst")
+	dir, err := os.MkdirTemp("", "pst") //nolint:usetesting // a socket in it must have a short path
 	if err == nil {
 		built, err = build(dir)
 	}
@@ -125,7 +125,7 @@ type host struct {
 // newHost starts containerd and ends everything of it when the test ends.
 func newHost(t testing.TB, change ...func(*Config)) *host {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "pst")
+	dir, err := os.MkdirTemp("", "pst") //nolint:usetesting // a socket in it must have a short path
 	if err != nil {
 		t.Fatal(err)
 	}

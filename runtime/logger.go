@@ -47,8 +47,8 @@ func (r *Runtime) loggerURI(rec *record) string {
 	return (&url.URL{Scheme: "binary", Path: r.cfg.LoggerPath, RawQuery: query.Encode()}).String()
 }
 
-// loggerTrouble says what is wrong with the logger of a running container, ""
-// when nothing is. One that has not begun yet is not missed.
+// loggerTrouble says what is wrong with the logger of a container, "" when
+// nothing is. One that has not begun yet is not missed.
 func loggerTrouble(rec *record) string {
 	if rec.StatusPath == "" {
 		return ""
@@ -57,8 +57,8 @@ func loggerTrouble(rec *record) string {
 	switch {
 	case err != nil:
 		return ""
-	case !alive:
-		return fmt.Sprintf("its logger died after %d lines: output is lost until the container restarts", s.Entries)
+	case !alive && !s.Ended:
+		return fmt.Sprintf("its logger died after %d lines: its output after that is lost", s.Entries)
 	case s.DroppedLines > 0:
 		return fmt.Sprintf("%d lines (%d bytes) of output were dropped, last because of: %s", s.DroppedLines, s.DroppedBytes, s.LastError)
 	default:

@@ -154,6 +154,8 @@ func (r *Runtime) container(s sight) pod.Container {
 	}
 	if s.task != nil && s.state == pod.StateRunning {
 		c.PID = int(s.task.Pid)
+	}
+	if s.state == pod.StateRunning || s.state == pod.StateDead {
 		c.Logger = loggerTrouble(&rec)
 	}
 	return c

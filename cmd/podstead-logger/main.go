@@ -71,6 +71,9 @@ func run(args []string) error {
 		wg.Go(func() { drain(w, logfile.Stream(i), from) })
 	}
 	wg.Wait()
+	if cfg.Counters != nil {
+		defer cfg.Counters.End()
+	}
 	return w.Close()
 }
 

@@ -25,7 +25,7 @@ func newConfig(t *testing.T) Config {
 	if _, err := os.Stat(binary); err != nil {
 		t.Fatalf("%v: build it with make, or say with PODSTEAD_BIN where it is", err)
 	}
-	dir, err := os.MkdirTemp("", "pst")
+	dir, err := os.MkdirTemp("", "pst") //nolint:usetesting // a socket in it must have a short path
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -37,6 +37,8 @@ type Counters struct {
 	// errorSeq is odd while the error is being written.
 	errorSeq  atomic.Uint64
 	errorText [256]byte
+	// ended is 1 when the logger has written all there was.
+	ended atomic.Uint64
 }
 
 // Status is what Counters said at one time.
@@ -50,6 +52,9 @@ type Status struct {
 	// most 256 bytes, and LastErrorTime when that was.
 	LastError     string
 	LastErrorTime time.Time
+	// Ended tells that the logger came to the end of the output. One that
+	// neither lives nor ended was killed, and output after that is lost.
+	Ended bool
 }
 
 // ErrLocked says that another logger holds the status file.
@@ -120,7 +125,7 @@ func decodeStatus(raw []byte) Status {
 	s := Status{
 		Entries: field(1), Bytes: field(2),
 		DroppedLines: field(3), DroppedBytes: field(4),
-		Rotations: field(5),
+		Rotations: field(5), Ended: field(40) == 1,
 	}
 	if at := int64(field(6)); at != 0 {
 		s.LastErrorTime = time.Unix(0, at)
@@ -166,6 +171,9 @@ func (c *Counters) Status() Status {
 	return Status{
 		Entries: c.entries.Load(), Bytes: c.bytes.Load(),
 		DroppedLines: c.droppedLines.Load(), DroppedBytes: c.droppedBytes.Load(),
-		Rotations: c.rotations.Load(),
+		Rotations: c.rotations.Load(), Ended: c.ended.Load() == 1,
 	}
 }
+
+// End notes that all output was written.
+func (c *Counters) End() { c.ended.Store(1) }

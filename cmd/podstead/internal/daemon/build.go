@@ -148,7 +148,7 @@ func (d *daemon) buildAPI(cfg *config.Configuration) error {
 // imported tells of image archives, and lets pods that wait for them start.
 func (d *daemon) imported(r runtime.ArchiveResult) {
 	if r.Err != nil {
-		d.log.Error("an image archive could not be imported", zap.Error(r.Err))
+		d.agent.Warn("ImportFailed", fmt.Sprintf("an image archive could not be imported: %v", r.Err))
 		return
 	}
 	refs := make([]string, 0, len(r.Images))

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"errors"
+	"fmt"
 	"sync"
 
 	"go.uber.org/zap"
@@ -73,7 +74,7 @@ func (d *daemon) readAgain() {
 	wanted, err := load(d.options.ConfigFile)
 	if err != nil {
 		d.config.refuse(err)
-		d.log.Error("the configuration was not taken over; podstead goes on with the one before", zap.Error(err))
+		d.agent.Warn("ReloadFailed", fmt.Sprintf("the configuration was not taken over, podstead goes on with the one before: %v", err))
 		return
 	}
 	if fields := d.config.take(wanted); len(fields) > 0 {

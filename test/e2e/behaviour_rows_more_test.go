@@ -27,7 +27,7 @@ func row21(t *testing.T, h *harness.Host) {
 
 func row26(t *testing.T, h *harness.Host) {
 	s := newSubject(t, h, "row26", witness("app"))
-	s.Spec.InitContainers = []corev1.Container{witness("init", "-exit-after", "500ms"), sidecar("s1"), sidecar("s2")}
+	s.Spec.InitContainers = []corev1.Container{witness("init", "-exit-after", "1s"), sidecar("s1"), sidecar("s2")}
 	p := s.run("1")
 	init, s1, s2, app := s.lives("init")[0], s.lives("s1"), s.lives("s2"), s.lives("app")
 	if len(s1) != 1 || len(s2) != 1 || len(app) != 1 {

@@ -162,7 +162,7 @@ func row16(t *testing.T, h *harness.Host) {
 	s := newSubject(t, h, "row16", witness("app"))
 	names := []string{"i1", "i2", "i3", "app"}
 	for _, n := range names[:3] {
-		s.Spec.InitContainers = append(s.Spec.InitContainers, witness(n, "-exit-after", "300ms"))
+		s.Spec.InitContainers = append(s.Spec.InitContainers, witness(n, "-exit-after", "800ms"))
 	}
 	s.run("1")
 	for i := 1; i < len(names); i++ {
@@ -177,7 +177,7 @@ func row16(t *testing.T, h *harness.Host) {
 func row17(t *testing.T, h *harness.Host) {
 	s := newSubject(t, h, "row17", witness("app"))
 	s.Spec.RestartPolicy = corev1.RestartPolicyNever
-	s.Spec.InitContainers = []corev1.Container{witness("good", "-exit-after", "0s"), witness("bad", "-exit-after", "0s", "-exit-code", "3")}
+	s.Spec.InitContainers = []corev1.Container{witness("good", "-exit-after", "0s"), witness("bad", "-exit-after", "1s", "-exit-code", "3")}
 	s.write("1")
 	p := waitPhase(h, s.key(), corev1.PodFailed)
 	if ended := status(p, "bad").State.Terminated; ended == nil || ended.ExitCode != 3 {

@@ -2,11 +2,13 @@ package runtime
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
 
+	"github.com/containerd/containerd/api/services/tasks/v1"
 	"golang.org/x/sys/unix"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -18,29 +20,93 @@ import (
 // then: nobody ever reads its log, so it listens and never answers.
 func (h *host) orphan(uid types.UID) {
 	h.t.Helper()
-	bundle := h.path("orphan")
-	if err := os.MkdirAll(bundle, 0o700); err != nil {
+	h.bundle(h.path("orphan"), uid)
+	h.startShim(h.path("orphan"), "orphan")
+	if len(h.shims()) != 1 || !listens(h.socketPath(uid)) {
+		h.t.Fatalf("shims %v, one has to listen at the pod's socket", h.shims())
+	}
+}
+
+// halfMade is a task of which a containerd that was killed had made nothing
+// but the shim, as the next containerd finds it.
+func (h *host) halfMade(q pod.StartRequest) {
+	h.t.Helper()
+	bundle := h.path("state/io.containerd.runtime.v2.task/" + h.cfg.Namespace + "/" + q.ID)
+	h.bundle(bundle, q.UID)
+	log, err := os.OpenFile(filepath.Join(bundle, "log"), os.O_RDWR, 0)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer log.Close()
+	h.startShim(bundle, q.ID)
+	params := fmt.Sprintf(`{"version":3,"address":"unix://%s","protocol":"ttrpc"}`, h.socketPath(q.UID))
+	if err := os.WriteFile(filepath.Join(bundle, "bootstrap.json"), []byte(params), 0o600); err != nil {
+		h.t.Fatal(err)
+	}
+	h.kill9()
+	if _, err := h.client.TaskService().Create(h.scope(h.t.Context()), &tasks.CreateTaskRequest{ContainerID: q.ID}); !isAlreadyExists(err) {
+		h.t.Fatalf("make the task again: %v, want that it exists", err)
+	}
+	if s := h.state(q.ID); s != pod.StateCreated {
+		h.t.Fatalf("it is %q, want that no task is seen", s)
+	}
+}
+
+// bundle makes the folder that a shim needs to start.
+func (h *host) bundle(dir string, uid types.UID) {
+	h.t.Helper()
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		h.t.Fatal(err)
 	}
 	config, err := json.Marshal(map[string]any{"annotations": map[string]string{spec.GroupAnnotation: string(uid)}})
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(bundle, "config.json"), config, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "config.json"), config, 0o600); err != nil {
 		h.t.Fatal(err)
 	}
-	if err := unix.Mkfifo(filepath.Join(bundle, "log"), 0o600); err != nil {
+	if err := unix.Mkfifo(filepath.Join(dir, "log"), 0o600); err != nil {
 		h.t.Fatal(err)
 	}
+}
+
+func (h *host) startShim(bundle, id string) {
+	h.t.Helper()
 	cmd := exec.Command(filepath.Join(filepath.Dir(built.containerd), "containerd-shim-runc-v2"),
-		"-namespace", h.cfg.Namespace, "-id", "orphan", "-address", h.path("c.sock"), "start")
+		"-namespace", h.cfg.Namespace, "-id", id, "-address", h.path("c.sock"), "start")
 	cmd.Dir = bundle
 	cmd.Env = append(os.Environ(), "GRPC_ADDRESS="+h.path("c.sock"), "TTRPC_ADDRESS="+h.path("c.sock.ttrpc"))
 	if out, err := cmd.CombinedOutput(); err != nil {
 		h.t.Fatalf("start a shim: %v: %s", err, out)
 	}
-	if len(h.shims()) != 1 || !listens(h.socketPath(uid)) {
-		h.t.Fatalf("shims %v, one has to listen at the pod's socket", h.shims())
+}
+
+func TestATaskThatIsHalfMadeIsMadeAnew(t *testing.T) {
+	h, img := newHostWithImage(t)
+	q := h.request(img, "web", "exit", "3")
+	h.halfStart(q, 4)
+	h.halfMade(q)
+	h.noteShim(q.UID, true) // that it may be an orphan is another test
+	c, err := h.Start(t.Context(), q)
+	if err != nil || c.State != pod.StateRunning {
+		t.Fatalf("started: %s, %v", c.State, err)
+	}
+	if dead := h.reap(q.ID); dead.Exit.Code != 3 {
+		t.Errorf("exit is %+v", *dead.Exit)
+	}
+}
+
+func TestATaskThatIsHalfMadeIsRemoved(t *testing.T) {
+	h, img := newHostWithImage(t)
+	q := h.request(img, "web", "wait")
+	h.halfStart(q, 4)
+	h.halfMade(q)
+	if err := h.Remove(t.Context(), q.ID); err != nil {
+		t.Fatal(err)
+	}
+	h.await("no shim is left", func() bool { return len(h.shims()) == 0 })
+	if _, err := h.client.TaskService().Create(h.scope(t.Context()), &tasks.CreateTaskRequest{ContainerID: q.ID}); isAlreadyExists(err) {
+		t.Error("containerd still holds the task")
 	}
 }
 

@@ -19,7 +19,8 @@ func (r *Runtime) Remove(ctx context.Context, id string) error {
 	if s.state != pod.StateDead && s.state != pod.StateCreated {
 		return fmt.Errorf("remove container %q: it is %s and must be stopped and reaped before", id, s.state)
 	}
-	if s.task != nil {
+	// A task that is only half made is not seen.
+	if s.state == pod.StateCreated {
 		if err := r.deleteTask(ctx, id); err != nil {
 			return err
 		}

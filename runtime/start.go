@@ -96,7 +96,7 @@ func (r *Runtime) launch(ctx context.Context, l *launch, s sight) (pod.Container
 	if !l.terminal {
 		q.Stderr = uri
 	}
-	t, err := r.client.TaskService().Create(ctx, q)
+	t, err := r.createTask(ctx, q)
 	r.noteShim(l.record.UID, err == nil)
 	if message, ok := startFailure(err); ok {
 		return r.deadOnArrival(ctx, s, message)
@@ -109,6 +109,30 @@ func (r *Runtime) launch(ctx context.Context, l *launch, s sight) (pod.Container
 	}
 	return r.startTask(ctx, l, s)
 }
+
+// createTask makes a task or finds it made. A containerd that was killed while
+// it made one keeps its shim registered, which holds no container: that is
+// taken away first.
+func (r *Runtime) createTask(ctx context.Context, q *tasks.CreateTaskRequest) (*tasks.CreateTaskResponse, error) {
+	t, err := r.client.TaskService().Create(ctx, q)
+	if !isAlreadyExists(err) {
+		return t, err
+	}
+	if _, missing := r.client.TaskService().Get(ctx, &tasks.GetRequest{ContainerID: q.ContainerID}); !isNotFound(missing) {
+		return nil, err
+	}
+	if err := r.deleteTask(ctx, q.ContainerID); err != nil {
+		return nil, err
+	}
+	t, err = r.client.TaskService().Create(ctx, q)
+	if isAlreadyExists(err) {
+		return nil, errHalfMade
+	}
+	return t, err
+}
+
+// errHalfMade is a task that can be neither found nor made.
+var errHalfMade = errors.New("containerd still holds what was half made of it")
 
 // startTask starts a created task. That it was started is recorded at the same
 // time: as long as there is a task, the task tells whether it really was.

@@ -76,6 +76,10 @@ func (s *saver) run(ctx context.Context) {
 	for {
 		select {
 		case state := <-s.work:
+			if failed != nil {
+				failed = &state // it is tried when the pause is over
+				continue
+			}
 			failed = s.write(state)
 		case <-retry.C:
 			if failed != nil {
@@ -84,8 +88,11 @@ func (s *saver) run(ctx context.Context) {
 		case <-ctx.Done():
 			select {
 			case state := <-s.work:
-				s.write(state)
+				failed = &state
 			default:
+			}
+			if failed != nil {
+				s.write(*failed)
 			}
 			return
 		}

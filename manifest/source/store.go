@@ -133,9 +133,18 @@ func (s *Store) save(source string, state saved) error {
 		return fmt.Errorf("encode last good copy: %w", err)
 	}
 	if err := renameio.WriteFile(s.path(source), data, 0o600, renameio.WithTempDir(s.dir)); err != nil {
-		return fmt.Errorf("write last good copy: %w", err)
+		return fmt.Errorf("write last good copy %s: %w", s.path(source), withoutPath(err))
 	}
 	return syncFolder(s.dir)
+}
+
+// withoutPath leaves out the name of the temporary file, which is another one
+// each time: the same failure is to read the same, so that it is told once.
+func withoutPath(err error) error {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return e.Err
+	}
+	return err
 }
 
 func checksum(data []byte) string {

@@ -288,3 +288,24 @@ func TestRunEndsWithItsContext(t *testing.T) {
 		t.Error("Run goes on after its context ended")
 	}
 }
+
+func TestADiskThatTakesNothingIsTriedSeldomAndToldOnce(t *testing.T) {
+	dir, _, store := stored(t)
+	if err := os.RemoveAll(store.dir); err != nil {
+		t.Fatal(err)
+	}
+	r, stop := again(t, dir, store)
+	put(t, filepath.Join(dir, "b.yaml"), doc("b", "1"))
+	s, _ := r.until(t, "failed write", func(s pod.SourceState) bool {
+		return hasProblem(s, pod.ReasonUnreadable, "the previous copy is kept")
+	})
+	before := r.count()
+	time.Sleep(500 * time.Millisecond)
+	if after := r.count(); after > before+3 {
+		t.Errorf("%d states were published in half a second in which nothing changed", after-before)
+	}
+	stop()
+	if last, _, _ := r.latest(); last.Problems[0] != s.Problems[0] {
+		t.Errorf("the same failure reads differently: %v, then %v", s.Problems[0], last.Problems[0])
+	}
+}

@@ -89,13 +89,22 @@ func (f *File[T]) Save(value T) error {
 		return fmt.Errorf("write %s: %w", f.path, err)
 	}
 	if err := renameio.WriteFile(f.path, append(text, '\n'), 0o600); err != nil {
-		return fmt.Errorf("write %s: %w", f.path, err)
+		return fmt.Errorf("write %s: %w", f.path, withoutPath(err))
 	}
 	if err := syncDir(filepath.Dir(f.path)); err != nil {
 		return err
 	}
 	f.saved = string(data)
 	return nil
+}
+
+// withoutPath leaves out the name of the temporary file, which is another one
+// each time: the same failure is to read the same, so that it is told once.
+func withoutPath(err error) error {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return e.Err
+	}
+	return err
 }
 
 // syncDir makes a rename in a folder last.

@@ -119,6 +119,8 @@ type Cgroups interface {
 
 // Logs keeps the output of containers.
 type Logs interface {
+	// Prune deletes the log of one run; path is the container's LogPath.
+	Prune(ctx context.Context, path string) error
 	// Remove deletes the logs of an instance.
 	Remove(ctx context.Context, i pod.Instance, uid types.UID) error
 }

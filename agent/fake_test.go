@@ -41,6 +41,8 @@ type fake struct {
 	brief bool
 	// removable is how many containers can be removed; negative: all.
 	removable int
+	// full is why the history can't be saved.
+	full error
 	// stuck is why volumes can't be removed.
 	stuck error
 }
@@ -116,6 +118,7 @@ func (f *fake) Start(ctx context.Context, r pod.StartRequest) (c pod.Container, 
 			ID: r.ID, Instance: r.Instance, UID: r.UID, Name: r.Name, Role: r.Role, Attempt: r.Attempt,
 			Failures: r.Failures, Sandbox: r.Sandbox.ID, Pod: r.Pod, Origin: r.Origin, Image: r.Image,
 			State: pod.StateRunning, PID: 100 + len(f.calls), Created: now(), Started: now(), CgroupPath: r.CgroupPath,
+			LogPath: fmt.Sprintf("/logs/%s/%d.log", r.Name, r.Attempt),
 		}
 		f.containers[r.ID] = c
 		if f.brief {
@@ -298,13 +301,18 @@ func (f fakeCgroups) MemoryUsage(context.Context, string) (int64, error) {
 func (f fakeCgroups) Container(*corev1.Pod, *corev1.Container) (*specs.LinuxResources, int) {
 	return &specs.LinuxResources{}, 0
 }
+func (f fakeLogs) Prune(ctx context.Context, path string) error {
+	return f.do(ctx, "prune "+path, nothing)
+}
 func (f fakeLogs) Remove(context.Context, pod.Instance, types.UID) error { return nil }
 func (f fakeHistory) Load() (map[string]int, error)                      { return f.history, nil }
 func (f fakeHistory) Save(h map[string]int) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.history = h
-	return nil
+	if f.full == nil {
+		f.history = h
+	}
+	return f.full
 }
 
 func nothing() error { return nil }

@@ -211,6 +211,10 @@ func (l *loop) admit(wants map[pod.Key]plan.Want) {
 			if w.Keep {
 				c.Wanted = c.Live
 			}
+			if c.Live == nil && c.Wanted != nil {
+				// Between two runs it keeps what it has.
+				c.Live = ps.newest().Pod
+			}
 		}
 		claims = append(claims, c)
 	}

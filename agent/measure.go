@@ -31,7 +31,7 @@ func (l *loop) measure(now pod.Moment) {
 	var todo []measured
 	for _, ps := range l.pods {
 		c := ps.newest()
-		if c.Pod != nil && c.Live() && plan.Measured(c.Pod) {
+		if c.Pod != nil && plan.Measured(c.Pod) && !plan.Finished(l.wants[ps.key], l.have(ps), now) {
 			todo = append(todo, measured{c.Instance, c.UID, c.Pod})
 		}
 	}

@@ -130,8 +130,14 @@ func (l *loop) reap(ps *podState, a plan.Reap) func(context.Context) (fact, erro
 }
 
 func (l *loop) remove(ps *podState, a plan.Remove) func(context.Context) (fact, error) {
-	cfg := l.cfg
+	cfg, log := l.cfg, ps.containers[a.ID].LogPath
 	return func(ctx context.Context) (fact, error) {
+		// The record goes last: only it tells where the log is.
+		if log != "" {
+			if err := cfg.Logs.Prune(ctx, log); err != nil {
+				return nil, fmt.Errorf("remove the log of container %s: %w", a.Container, err)
+			}
+		}
 		if err := cfg.Containers.Remove(ctx, a.ID); err != nil {
 			return nil, fmt.Errorf("remove container %s: %w", a.Container, err)
 		}
@@ -252,9 +258,9 @@ func (l *loop) teardown(ps *podState, a plan.Teardown) func(context.Context) (fa
 	}
 	history := l.remember(i)
 	return func(ctx context.Context) (fact, error) {
-		if err := cfg.History.Save(history); err != nil {
-			return nil, fmt.Errorf("record that %s was used: %w", i, err)
-		}
+		// What fills a disk must be removable from it: the number is kept in
+		// memory, and recorded at the end if it can't be now.
+		unsaved := cfg.History.Save(history)
 		if len(ids) > 0 && !marked {
 			if err := cfg.Containers.Stop(ctx, ids[len(ids)-1], intent); err != nil {
 				return nil, fmt.Errorf("record that %s is being removed: %w", i, err)
@@ -275,8 +281,14 @@ func (l *loop) teardown(ps *podState, a plan.Teardown) func(context.Context) (fa
 		if err := l.clear(ctx, i); err != nil {
 			return removed, err
 		}
+		if unsaved != nil {
+			unsaved = cfg.History.Save(history)
+		}
 		return func(l *loop) {
 			removed(l)
+			if unsaved != nil {
+				l.event(ps.key, warning, "HistoryUnsaved", fmt.Sprintf("that %s was used can't be recorded, after a restart of podstead its uid may be used again: %v", i, unsaved))
+			}
 			delete(ps.sandboxes, a.Instance)
 			delete(ps.exceeded, a.Instance)
 			delete(ps.cleared, a.Instance)

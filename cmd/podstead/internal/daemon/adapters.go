@@ -87,8 +87,11 @@ func (s stats) Usage(ctx context.Context, path string) (cpuNanos, workingSet uin
 	return uint64(u.CPU.Nanoseconds()), uint64(u.WorkingSet), err
 }
 
-// logRemover deletes the logs of pods that are gone.
+// logRemover deletes the logs of runs and pods that are gone.
 type logRemover struct{ dir string }
+
+// Prune deletes the log of one run.
+func (l logRemover) Prune(_ context.Context, path string) error { return logs.Prune(path) }
 
 // Remove deletes the folder of one instance.
 func (l logRemover) Remove(_ context.Context, i pod.Instance, uid types.UID) error {

@@ -101,6 +101,8 @@ func TestATaskThatIsHalfMadeIsRemoved(t *testing.T) {
 	q := h.request(img, "web", "wait")
 	h.halfStart(q, 4)
 	h.halfMade(q)
+	// The pod has another container, so its shim is left alone.
+	h.halfStart(h.requestOf(img, q.Pod, "app", 1), 1)
 	if err := h.Remove(t.Context(), q.ID); err != nil {
 		t.Fatal(err)
 	}

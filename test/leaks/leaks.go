@@ -25,8 +25,8 @@ type Config struct {
 	CgroupRoot string
 	// Files are folders of which every path is noted.
 	Files []string
-	// Ours is a text in the command line of each process of ours: the path
-	// of the private folder.
+	// Ours is the path of the private folder: it is in the command line of
+	// each process of ours, and our mounts are below it.
 	Ours string
 	// Containerd is the address of its socket and Namespace that of ours.
 	Containerd, Namespace string
@@ -45,7 +45,7 @@ func Take(ctx context.Context, c Config) (Snapshot, error) {
 	looks := map[string]func() ([]string, error){
 		"link":        links,
 		"nft":         func() ([]string, error) { return nft(ctx) },
-		"mount":       mounts,
+		"mount":       func() ([]string, error) { return mounts(c.Ours) },
 		"cgroup":      func() ([]string, error) { return cgroups(c.CgroupRoot) },
 		"shim socket": func() ([]string, error) { return tree(shimSockets) },
 		"process":     func() ([]string, error) { return processes(c.Ours) },
@@ -133,16 +133,16 @@ func nft(ctx context.Context) ([]string, error) {
 	return found, nil
 }
 
-// mounts returns those that were made in this namespace: what others mount on
-// the host comes and goes.
-func mounts() ([]string, error) {
+// mounts returns those below a folder: what others mount on the host comes and
+// goes.
+func mounts(below string) ([]string, error) {
 	all, err := mountinfo.GetMounts(nil)
 	if err != nil {
 		return nil, err
 	}
 	var found []string
 	for _, m := range all {
-		if !strings.Contains(m.Optional, "master:") {
+		if strings.HasPrefix(m.Mountpoint, below) {
 			found = append(found, m.FSType+" "+m.Mountpoint)
 		}
 	}

@@ -119,7 +119,8 @@ type Cgroups interface {
 
 // Logs keeps the output of containers.
 type Logs interface {
-	// Prune deletes the log of one run; path is the container's LogPath.
+	// Prune deletes the logs of all runs of a container but the two newest;
+	// path is the LogPath of any of them.
 	Prune(ctx context.Context, path string) error
 	// Remove deletes the logs of an instance.
 	Remove(ctx context.Context, i pod.Instance, uid types.UID) error

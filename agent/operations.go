@@ -132,10 +132,10 @@ func (l *loop) reap(ps *podState, a plan.Reap) func(context.Context) (fact, erro
 func (l *loop) remove(ps *podState, a plan.Remove) func(context.Context) (fact, error) {
 	cfg, log := l.cfg, ps.containers[a.ID].LogPath
 	return func(ctx context.Context) (fact, error) {
-		// The record goes last: only it tells where the log is.
+		// The record goes last: only it tells where the logs are.
 		if log != "" {
 			if err := cfg.Logs.Prune(ctx, log); err != nil {
-				return nil, fmt.Errorf("remove the log of container %s: %w", a.Container, err)
+				return nil, fmt.Errorf("prune the logs of container %s: %w", a.Container, err)
 			}
 		}
 		if err := cfg.Containers.Remove(ctx, a.ID); err != nil {

@@ -252,7 +252,7 @@ func TestReadingAFloodEnds(t *testing.T) {
 	flood.Wait()
 }
 
-func TestPruneDeletesOneRun(t *testing.T) {
+func TestPruneKeepsTheNewestRuns(t *testing.T) {
 	dir := t.TempDir()
 	for n := range 4 {
 		r := newRun(t, dir, n, 100, 3)
@@ -260,13 +260,11 @@ func TestPruneDeletesOneRun(t *testing.T) {
 			r.print("line %d", i)
 		}
 	}
-	for range 2 {
-		if err := logs.Prune(logs.Path(dir, 1)); err != nil {
-			t.Fatal(err)
-		}
+	if err := logs.Prune(dir, 2); err != nil {
+		t.Fatal(err)
 	}
 	got, err := logfile.Attempts(dir)
-	if diff := cmp.Diff([]int{0, 2, 3}, got); err != nil || diff != "" {
+	if diff := cmp.Diff([]int{2, 3}, got); err != nil || diff != "" {
 		t.Error(err, diff)
 	}
 	if paths, _ := logfile.List(dir, 1); len(paths) > 0 {

@@ -5,27 +5,30 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 
 	"github.com/podstead/podstead/runtime/logs/logfile"
 )
 
-// Prune deletes the log of one run, rotated files included, so that a
-// container that restarts often does not fill the disk. path is the run's
-// current log file, as Path makes it. A run without a log is no error.
-func Prune(path string) error {
-	attempt, ok := logfile.Attempt(filepath.Base(path))
-	if !ok {
-		return fmt.Errorf("prune log %q: want a number with .log as the file's name", path)
+// Prune deletes the logs of all runs in a container's log folder but the
+// newest keep, so that a container that restarts often does not fill the
+// disk. It must not be called with fewer than the runs that are still wanted.
+func Prune(dir string, keep int) error {
+	found, err := logfile.Attempts(dir)
+	if err != nil {
+		return fmt.Errorf("prune logs: %w", err)
 	}
-	paths, failed := logfile.List(filepath.Dir(path), attempt)
-	for _, path := range paths {
-		if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
-			failed = errors.Join(failed, err)
+	var failed error
+	for _, attempt := range found[:max(0, len(found)-keep)] {
+		paths, err := logfile.List(dir, attempt)
+		failed = errors.Join(failed, err)
+		for _, path := range paths {
+			if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
+				failed = errors.Join(failed, err)
+			}
 		}
 	}
 	if failed != nil {
-		return fmt.Errorf("prune log %q: %w", path, failed)
+		return fmt.Errorf("prune logs: %w", failed)
 	}
 	return nil
 }

@@ -90,8 +90,14 @@ func (s stats) Usage(ctx context.Context, path string) (cpuNanos, workingSet uin
 // logRemover deletes the logs of runs and pods that are gone.
 type logRemover struct{ dir string }
 
-// Prune deletes the log of one run.
-func (l logRemover) Prune(_ context.Context, path string) error { return logs.Prune(path) }
+// keptLogs are the newest run and the one before it, which people ask for as
+// the previous one.
+const keptLogs = 2
+
+// Prune deletes the logs of older runs.
+func (l logRemover) Prune(_ context.Context, path string) error {
+	return logs.Prune(filepath.Dir(path), keptLogs)
+}
 
 // Remove deletes the folder of one instance.
 func (l logRemover) Remove(_ context.Context, i pod.Instance, uid types.UID) error {

@@ -46,7 +46,7 @@ func initFirst(t *testing.T, h *harness.Host) {
   - {name: app, image: %[1]s, command: %[4]s, volumeMounts: [{name: v, mountPath: /v}]}
   volumes:
   - {name: v, emptyDir: {}}
-`, shell, once("sleep 0.3", "echo one >> /v/order"), once("sleep 0.3", "echo two >> /v/order"), script("cat /v/order"))))
+`, shell, once("sleep 2", "echo one >> /v/order"), once("sleep 2", "echo two >> /v/order"), script("cat /v/order"))))
 	out, err := h.CLI("logs", "init-first", "-c", "app")
 	if err != nil || out != "one\ntwo\n" {
 		says(t, h, "init-first", "one", "two")

@@ -221,7 +221,10 @@ func answers(h *harness.Host, command, want string) {
 				break
 			}
 		}
-		return fmt.Errorf("%s answers %q, %v, want %q", command, got, lines.Err(), want)
+		if err := lines.Err(); err != nil {
+			return err
+		}
+		return fmt.Errorf("%s answers %q, want %q", command, got, want)
 	})
 }
 

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/podstead/podstead/agent"
 	"github.com/podstead/podstead/pod"
 )
@@ -27,6 +29,26 @@ func TestAPodIsShownUntilEverythingOfItIsGone(t *testing.T) {
 		settle(time.Minute)
 		if left := a.Latest().Pods; len(left) > 0 {
 			t.Errorf("at last it is still shown: %+v", left)
+		}
+	})
+}
+
+func TestGraceBeginsWhenTheSignalWasSent(t *testing.T) {
+	f := newFake()
+	f.stubborn = true
+	inBubble(t, f, func(t *testing.T, a *agent.Agent) {
+		grace := int64(10)
+		a.Publish(source(desired("web", func(p *corev1.Pod) { p.Spec.TerminationGracePeriodSeconds = &grace })))
+		settle(time.Second)
+		f.set(func(f *fake) { f.delay = 8 * time.Second })
+		a.Publish(source())
+		settle(17 * time.Second)
+		if f.count("kill") > 0 {
+			t.Error("it was killed before ten seconds had gone since its signal")
+		}
+		settle(3 * time.Second)
+		if f.count("kill") == 0 {
+			t.Error("it was not killed when its grace was over")
 		}
 	})
 }

@@ -346,6 +346,24 @@ func TestRestartByOperator(t *testing.T) {
 	})
 }
 
+func TestRestartEndsTheBackOff(t *testing.T) {
+	f := newFake()
+	inBubble(t, f, func(t *testing.T, a *agent.Agent) {
+		a.Publish(source(desired("web")))
+		settle(time.Second)
+		for range 3 {
+			f.kill("app", 1)
+			settle(time.Second)
+		}
+		expect(t, f, "")
+		if err := a.Restart(t.Context(), pod.Key{Namespace: "default", Name: "web"}, ""); err != nil {
+			t.Fatal(err)
+		}
+		settle(time.Second)
+		expect(t, f, "web/app#1.2")
+	})
+}
+
 func TestRefusedStartIsRetriedAndShown(t *testing.T) {
 	f := newFake()
 	f.refuse = &pod.Refused{Reason: "CreateContainerConfigError", Message: "image runs as root"}
@@ -356,8 +374,10 @@ func TestRefusedStartIsRetriedAndShown(t *testing.T) {
 		if w := v.Pod.Status.ContainerStatuses[0].State.Waiting; w == nil || w.Reason != "CreateContainerConfigError" || w.Message != "image runs as root" {
 			t.Errorf("waiting %+v", w)
 		}
+		settle(time.Minute) // the pauses between the tries have grown
 		f.set(func(f *fake) { f.refuse = nil })
-		settle(time.Minute)
+		a.Publish(source(desired("web", func(p *corev1.Pod) { p.Spec.Containers[0].Env = []corev1.EnvVar{{Name: "A"}} })))
+		settle(time.Second)
 		expect(t, f, "web/app#1.0")
 	})
 }

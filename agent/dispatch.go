@@ -1,9 +1,11 @@
 package agent
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/podstead/podstead/agent/plan"
 	"github.com/podstead/podstead/pod"
@@ -77,7 +79,22 @@ func (l *loop) wakeWaiting() {
 	for _, key := range l.waiting {
 		l.dirty[key] = true
 	}
+	l.turn = append(l.turn[:0], l.waiting...)
 	l.waiting = l.waiting[:0]
+}
+
+// inTurn lists the pods that are to be decided: first those that have waited
+// for a slot, the longest first, so that pods which are restarted all the time
+// keep no other one from its start.
+func (l *loop) inTurn() []pod.Key {
+	keys := sortedKeys(l.dirty)
+	place := map[pod.Key]int{}
+	for i, key := range slices.Backward(l.turn) {
+		place[key] = i - len(l.turn)
+	}
+	l.turn = l.turn[:0]
+	slices.SortStableFunc(keys, func(a, b pod.Key) int { return cmp.Compare(place[a], place[b]) })
+	return keys
 }
 
 // fail counts a failure against the operation, or, when nothing below could

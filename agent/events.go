@@ -105,8 +105,12 @@ func (l *loop) event(key pod.Key, kind, reason, message string) {
 func (l *loop) succeeded(ps *podState, a plan.Action) {
 	switch a := a.(type) {
 	case plan.Start:
-		if c, ok := ps.containers[pod.ContainerID(l.uid(l.instance(ps, a.Instance)), a.Container, a.Attempt)]; ok && c.State == pod.StateRunning {
+		c := ps.containers[pod.ContainerID(l.uid(l.instance(ps, a.Instance)), a.Container, a.Attempt)]
+		switch c.State {
+		case pod.StateRunning:
 			l.event(ps.key, normal, "Started", fmt.Sprintf("Started container %s (attempt %d)", a.Container, a.Attempt))
+		case pod.StateDead: // its process could not be started
+			l.exitEvent(ps, c)
 		}
 	case plan.Stop:
 		l.event(ps.key, normal, "Killing", fmt.Sprintf("Stopping container %s, grace %s: %s", a.Container, a.Grace, a.Reason))

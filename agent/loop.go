@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/equality"
+
 	"github.com/podstead/podstead/agent/plan"
 	"github.com/podstead/podstead/pod"
 )
@@ -32,6 +34,8 @@ type loop struct {
 	// dirty pods are to be decided; waiting ones want a free slot.
 	dirty   map[pod.Key]bool
 	waiting []pod.Key
+	// turn is the order in which they asked, of those that may ask again.
+	turn []pod.Key
 	// unmerged: sources, owners or claims changed since the last merge.
 	unmerged bool
 	// unpublished: something that people see changed since the last snapshot.
@@ -101,7 +105,7 @@ func (l *loop) step() time.Duration {
 		}
 	}
 	for len(l.dirty) > 0 {
-		keys := sortedKeys(l.dirty)
+		keys := l.inTurn()
 		clear(l.dirty)
 		for _, key := range keys {
 			l.decide(key, now)
@@ -183,6 +187,9 @@ func (l *loop) merge() {
 		if !sameWant(l.wants[key], merged.Wants[key]) || l.pods[key] == nil {
 			l.dirty[key] = true
 		}
+		if ps := l.pods[key]; ps != nil && edited(l.wants[key], merged.Wants[key]) {
+			clear(ps.failed) // what failed may go well now
+		}
 	}
 	for key := range l.wants {
 		if _, still := merged.Wants[key]; !still {
@@ -223,6 +230,12 @@ func (l *loop) admit(wants map[pod.Key]plan.Want) {
 		w.Blocked, w.Waiting = verdict.Blocked, verdict.Waiting
 		wants[key] = w
 	}
+}
+
+// edited tells whether the manifest of a pod says something else than before.
+func edited(before, after plan.Want) bool {
+	return before.Desired != after.Desired && before.Desired != nil && after.Desired != nil &&
+		!equality.Semantic.DeepEqual(before.Desired.Pod, after.Desired.Pod)
 }
 
 func sameWant(a, b plan.Want) bool {

@@ -141,7 +141,8 @@ func (l *loop) have(ps *podState) plan.Have {
 
 func (l *loop) uid(i pod.Instance) types.UID { return pod.UID(l.cfg.Node.ID, i) }
 
-// restart notes that containers are to be restarted.
+// restart notes that containers are to be restarted: those that run, and those
+// that wait for their back-off.
 func (l *loop) restart(key pod.Key, container string) error {
 	ps := l.pods[key]
 	if ps == nil {
@@ -149,13 +150,14 @@ func (l *loop) restart(key pod.Key, container string) error {
 	}
 	found := false
 	for id, c := range ps.containers {
-		if c.State != pod.StateRunning || c.Role == pod.RolePause || container != "" && c.Name != container {
+		alive := c.State == pod.StateRunning || c.State == pod.StateDead && isLatest(ps, c)
+		if !alive || c.Role == pod.RolePause || container != "" && c.Name != container {
 			continue
 		}
 		ps.restart[id], found = true, true
 	}
 	if !found {
-		return &NotFound{What: fmt.Sprintf("running container %q of pod %q", container, key.Name)}
+		return &NotFound{What: fmt.Sprintf("container that runs or waits to be restarted in pod %q", key.Name)}
 	}
 	l.dirty[key] = true
 	return nil

@@ -115,6 +115,9 @@ type Problem struct {
 func (p Problem) String() string {
 	var b strings.Builder
 	b.WriteString(p.Origin.String())
+	if strings.Contains(p.Origin.File, "://") && p.Key != (Key{}) {
+		b.WriteString(" (" + p.Key.String() + ")") // an answer has no lines to look at
+	}
 	b.WriteString(": ")
 	if p.Severity == Warning {
 		b.WriteString("warning: ")

@@ -27,9 +27,9 @@ func (p *planner) containerStatus(l *life, d *pod.Desired, name string, v *View)
 	}
 	before := l.before(last)
 	switch last.State {
-	case pod.StateRunning:
+	case pod.StateRunning, pod.StateExited: // until its end is collected, nobody knows how it ended
 		st.State.Running = &corev1.ContainerStateRunning{StartedAt: metav1.NewTime(last.Started.Wall)}
-		st.Ready, *st.Started = last.Stopping == nil, true
+		st.Ready, *st.Started = last.State == pod.StateRunning && last.Stopping == nil, true
 		st.LastTerminationState.Terminated = terminated(before)
 		st.Resources = amount(last.Spec())
 	case pod.StateDead:
@@ -122,10 +122,14 @@ func terminated(c *pod.Container) *corev1.ContainerStateTerminated {
 	if c == nil || c.Exit == nil {
 		return nil
 	}
+	started := c.Started
+	if started.IsZero() {
+		started = c.Exit.At
+	}
 	return &corev1.ContainerStateTerminated{
 		ExitCode: int32(c.Exit.Code), Signal: int32(c.Exit.Signal),
 		Reason: c.Exit.Reason, Message: c.Exit.Message,
-		StartedAt: metav1.NewTime(c.Started.Wall), FinishedAt: metav1.NewTime(c.Exit.At.Wall),
+		StartedAt: metav1.NewTime(started.Wall), FinishedAt: metav1.NewTime(c.Exit.At.Wall),
 		ContainerID: "containerd://" + c.ID,
 	}
 }

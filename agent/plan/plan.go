@@ -52,8 +52,9 @@ type Want struct {
 	// one must not be stopped for it; Waiting is why the wanted version must
 	// not be started yet although the running one may be stopped.
 	Blocked, Waiting *Obstacle
-	// Restart holds the ids of running containers that an operator wants to
-	// be restarted.
+	// Restart holds the ids of containers that an operator wants to be
+	// restarted: running ones are stopped, dead ones that wait for their
+	// back-off don't wait.
 	Restart map[string]bool
 }
 

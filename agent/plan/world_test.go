@@ -251,7 +251,7 @@ func (w *world) judgeBackoff(a plan.Start) {
 			last = &c
 		}
 	}
-	changed := last == nil || last.Stopping != nil || last.Sandbox != w.sandboxes[a.Instance].ID ||
+	changed := last == nil || last.Stopping != nil || w.restart[last.ID] || last.Sandbox != w.sandboxes[a.Instance].ID ||
 		!reflect.DeepEqual(last.Spec(), pod.ContainerSpec(a.Desired.Pod, a.Container))
 	if changed {
 		w.streak[a.Container] = 0

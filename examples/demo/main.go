@@ -46,7 +46,7 @@ func serve(ctx context.Context, address string) error {
 		Addr: address, ReadHeaderTimeout: 5 * time.Second,
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			fmt.Printf("%s %s\n", r.Method, r.URL.Path)
-			fmt.Fprintf(w, "%s from pod %s\n", greeting, os.Getenv("POD_NAME"))
+			fmt.Fprintf(w, "%s from pod %s, version %s\n", greeting, os.Getenv("POD_NAME"), os.Getenv("VERSION"))
 		}),
 	}
 	context.AfterFunc(ctx, func() {

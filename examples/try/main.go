@@ -25,7 +25,7 @@ import (
 const folder = "/var/lib/podstead-try"
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	if err := run(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "try:", err)
@@ -116,6 +116,9 @@ func (t try) copyExamples() error {
 			return err
 		}
 		to := filepath.Join(t.manifests, filepath.Base(from))
+		if _, err := os.Stat(to); err == nil {
+			continue // it was edited in a run that was killed
+		}
 		if err := os.WriteFile(to+".part", content, 0o600); err != nil {
 			return err
 		}

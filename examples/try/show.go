@@ -89,7 +89,7 @@ All pods are ready, %s after podstead was started. Try in another terminal:
   kill -9 $(pgrep -f 'demo tick')                  it is back at once, and counted
   echo oops >> %[3]s/web.yaml                      a broken manifest: the pod goes on
 
-Ctrl-C here stops the pods and leaves nothing behind.
+Ctrl-C here stops the pods and leaves nothing behind, no manifest and no image that you put there either.
 `, took.Round(100*time.Millisecond), podstead, t.manifests)
 }
 
@@ -105,8 +105,8 @@ func relative(path string) string {
 	return short
 }
 
-// ages is the last column of the table, which changes all the time.
-var ages = regexp.MustCompile(`(?m) +\S+$`)
+// ages are the parts of the table that change all the time.
+var ages = regexp.MustCompile(`(?m)( +\([^)]* ago\))? +\S+$`)
 
 // screen draws over what it drew before. Where it is no terminal it prints
 // the table again when more than the ages changed, and the hint once.

@@ -64,6 +64,9 @@ func (d *daemon) buildRuntime(cfg *config.Configuration, server pod.Node) error 
 	if err != nil {
 		return fmt.Errorf("look at the cgroups: %w", err)
 	}
+	if err := refuseNewNode(cfg.RunDir, server.ID, d.cgroups.List); err != nil {
+		return err
+	}
 	if err := d.refuseNewRuntime(cfg); err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/zap"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/podstead/podstead/cmd/podstead/internal/config"
 	"github.com/podstead/podstead/manifest/source"
@@ -217,4 +218,20 @@ func TestReservedMustLeaveSomething(t *testing.T) {
 	if _, err := node(&c, "id", "boot"); err == nil || !strings.Contains(err.Error(), "reserved.memory: got 1Pi, want less than") {
 		t.Errorf("got %v", err)
 	}
+}
+
+func TestAnotherStateFolderIsRefusedWhilePodsLive(t *testing.T) {
+	dir := t.TempDir()
+	var pods []types.UID
+	living := func(context.Context) ([]types.UID, error) { return pods, nil }
+	must(t, refuseNewNode(dir, "old", living))
+	pods = []types.UID{"1", "2"}
+	must(t, refuseNewNode(dir, "old", living))
+	err := refuseNewNode(dir, "new", living)
+	if err == nil || !strings.Contains(err.Error(), "2 pods of node old") {
+		t.Errorf("got %v", err)
+	}
+	must(t, refuseNewNode(dir, "old", living))
+	pods = nil
+	must(t, refuseNewNode(dir, "new", living))
 }

@@ -21,6 +21,7 @@ const (
 	seccompFolder = "seccomp"
 	historyFile   = "history"
 	runtimeFile   = "runtime"
+	nodeFile      = "node" // in the run folder
 	lockFile      = "lock"
 )
 

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"math"
 	"slices"
 
 	"github.com/podstead/podstead/agent/plan"
@@ -22,6 +24,9 @@ func (l *loop) dispatch(ps *podState, a plan.Action) {
 		return
 	}
 	limited := takesSlot(a)
+	if limited {
+		l.ask(ps.key)
+	}
 	if limited && l.starts >= l.cfg.Starts {
 		l.waiting = append(l.waiting, ps.key)
 		return
@@ -79,22 +84,34 @@ func (l *loop) wakeWaiting() {
 	for _, key := range l.waiting {
 		l.dirty[key] = true
 	}
-	l.turn = append(l.turn[:0], l.waiting...)
 	l.waiting = l.waiting[:0]
 }
 
-// inTurn lists the pods that are to be decided: first those that have waited
-// for a slot, the longest first, so that pods which are restarted all the time
-// keep no other one from its start.
+// inTurn lists the pods that are to be decided: first those that want slots,
+// in the order in which they asked. A pod keeps its place until it has all it
+// wants, and pods that are restarted all the time keep no other from its start.
 func (l *loop) inTurn() []pod.Key {
+	maps.DeleteFunc(l.asked, func(key pod.Key, _ int) bool {
+		ps := l.pods[key]
+		return !l.dirty[key] && !slices.Contains(l.waiting, key) && (ps == nil || len(ps.busy) == 0)
+	})
 	keys := sortedKeys(l.dirty)
-	place := map[pod.Key]int{}
-	for i, key := range slices.Backward(l.turn) {
-		place[key] = i - len(l.turn)
+	place := func(key pod.Key) int {
+		if n, ok := l.asked[key]; ok {
+			return n
+		}
+		return math.MaxInt
 	}
-	l.turn = l.turn[:0]
-	slices.SortStableFunc(keys, func(a, b pod.Key) int { return cmp.Compare(place[a], place[b]) })
+	slices.SortStableFunc(keys, func(a, b pod.Key) int { return cmp.Compare(place(a), place(b)) })
 	return keys
+}
+
+// ask gives a pod its place among those that want slots.
+func (l *loop) ask(key pod.Key) {
+	if _, ok := l.asked[key]; !ok {
+		l.last++
+		l.asked[key] = l.last
+	}
 }
 
 // fail counts a failure against the operation, or, when nothing below could

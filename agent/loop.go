@@ -34,8 +34,10 @@ type loop struct {
 	// dirty pods are to be decided; waiting ones want a free slot.
 	dirty   map[pod.Key]bool
 	waiting []pod.Key
-	// turn is the order in which they asked, of those that may ask again.
-	turn []pod.Key
+	// asked numbers the pods that want slots, or have some, in the order in
+	// which they first asked; last is the highest number.
+	asked map[pod.Key]int
+	last  int
 	// unmerged: sources, owners or claims changed since the last merge.
 	unmerged bool
 	// unpublished: something that people see changed since the last snapshot.
@@ -67,8 +69,8 @@ func newLoop(a *Agent, spawn func(func(context.Context))) *loop {
 		pods:    map[pod.Key]*podState{},
 		images:  map[string]*imageState{},
 		events:  newRecorder(),
-		dirty:   map[pod.Key]bool{},
-		looks:   map[string]bool{}, starting: map[string]bool{},
+		dirty:   map[pod.Key]bool{}, asked: map[pod.Key]int{},
+		looks: map[string]bool{}, starting: map[string]bool{},
 		node:    a.cfg.Node,
 		runtime: a.cfg.Runtime,
 		history: map[string]int{},

@@ -26,6 +26,7 @@ type campaign struct {
 	begun    time.Time
 	shown    time.Time
 	journal  *os.File
+	load     float64 // the highest average of runnable tasks
 }
 
 func newCampaign(t *testing.T, seed uint64) *campaign {
@@ -78,13 +79,13 @@ func (c *campaign) idle(d time.Duration) {
 // ready waits, while manifests change, until podstead and containerd serve.
 func (c *campaign) ready() {
 	c.t.Helper()
-	for deadline := time.Now().Add(time.Minute); ; {
+	for deadline := time.Now().Add(c.within(time.Minute)); ; {
 		err := c.host.Ready()
 		if err == nil {
 			return
 		}
 		if time.Now().After(deadline) {
-			c.t.Fatalf("not ready within a minute of the fault: %v", err)
+			c.t.Fatalf("not ready long after the fault: %v", err)
 		}
 		c.idle(50 * time.Millisecond)
 	}
@@ -96,6 +97,7 @@ func (c *campaign) progress() {
 		return
 	}
 	c.shown = time.Now()
+	c.look()
 	c.t.Logf("%4.0fs: %d faults, %d changes of manifests", time.Since(c.begun).Seconds(), c.faults, c.counts["edit"]+c.counts["remove"]+c.counts["spoil"])
 }
 

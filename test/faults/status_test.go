@@ -19,9 +19,9 @@ func (c *campaign) settle(within time.Duration) {
 			c.log("settled")
 			return
 		}
-		if time.Since(begun) > within {
+		if limit := c.within(within); time.Since(begun) > limit {
 			c.log("not settled: %v", err)
-			c.t.Errorf("NOT_CONVERGED within %s: %v", within, err)
+			c.t.Errorf("NOT_CONVERGED within %s: %v", limit.Round(time.Second), err)
 			return
 		}
 		time.Sleep(100 * time.Millisecond)

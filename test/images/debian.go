@@ -58,6 +58,19 @@ func Download(ctx context.Context, packages ...string) ([]string, error) {
 }
 
 func download(ctx context.Context, packages []string) ([]string, error) {
+	paths, err := downloadListed(ctx, packages)
+	if err == nil {
+		return paths, nil
+	}
+	// A fresh machine has no lists of packages, an old one may have old lists.
+	if text, updated := exec.CommandContext(ctx, "apt-get", "update", "-qq").CombinedOutput(); updated != nil {
+		return nil, fmt.Errorf("%w; apt-get update: %w: %s", err, updated, text)
+	}
+	return downloadListed(ctx, packages)
+}
+
+// downloadListed downloads packages as apt's lists know them.
+func downloadListed(ctx context.Context, packages []string) ([]string, error) {
 	cache, err := CacheDir()
 	if err != nil {
 		return nil, err

@@ -39,9 +39,25 @@ func Views(s Settings, w Want, h Have, now pod.Moment) []View {
 	}
 	if len(lives) == 0 && w.Desired != nil {
 		l := life{number: h.LastInstance + 1}
-		views = append(views, p.describe(&l, w.Desired))
+		v := p.describe(&l, w.Desired)
+		if !h.RuntimeUp {
+			v.Status = unknown(v.Status)
+		}
+		views = append(views, v)
 	}
 	return views
+}
+
+// unknown is the status of a pod of which nothing was seen because the runtime
+// could not be asked: after a restart of podstead it may well run.
+func unknown(st corev1.PodStatus) corev1.PodStatus {
+	st.Phase, st.Reason, st.Message = corev1.PodUnknown, "RuntimeDown", "containerd can't be asked, so it is not known what runs of this pod"
+	st.InitContainerStatuses, st.ContainerStatuses = nil, nil
+	for i := range st.Conditions {
+		c := &st.Conditions[i]
+		c.Status, c.Reason = corev1.ConditionUnknown, st.Reason
+	}
+	return st
 }
 
 func (p *planner) view(l *life, newest bool) (View, bool) {

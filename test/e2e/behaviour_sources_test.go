@@ -143,6 +143,19 @@ func TestFailing08_AServerThatIsDownHoldsNothingUp(t *testing.T) {
 	far.waitLives("app", 3)
 	later.waitLives("app", 2)
 	told(h, []string{srv.URL}, "status")
+
+	// What is kept on disk may be lost too: nobody knows then what the server
+	// wants, so what runs goes on.
+	h.Kill9()
+	if err := os.RemoveAll(filepath.Join(h.Dir, "state", "sources")); err != nil {
+		t.Fatal(err)
+	}
+	h.StartWithoutWaiting()
+	later.write("2")
+	later.waitGeneration("app", "2")
+	if lives := far.lives("app"); len(lives) != 3 || lives[2].term != 0 {
+		t.Errorf("far lived %+v, want the third run to go on", lives)
+	}
 	srv.serve(far.yaml("2"))
 	far.waitGeneration("app", "2")
 }

@@ -22,7 +22,7 @@ const (
 	// slack is how much later than right something may come on a busy machine.
 	slack = 10 * time.Second
 	// patience is how long something is waited for that is not about time.
-	patience = time.Minute
+	patience = 90 * time.Second
 )
 
 // subject is a pod of witnesses that a test writes, changes and removes.

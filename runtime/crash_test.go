@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/containerd/containerd/api/services/tasks/v1"
+	"github.com/containerd/containerd/api/types/task"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
@@ -66,6 +67,42 @@ func TestStartIsFinishedWhereverItWasCutOff(t *testing.T) {
 			t.Errorf("after %d steps it is in the sandbox %s of the first try", steps, c.Sandbox)
 		}
 	}
+}
+
+// killed ends a task that was made and not started, as containerd does when
+// podstead dies while it waits for the task.
+func (h *host) killed(q pod.StartRequest) {
+	h.t.Helper()
+	h.halfStart(q, 5)
+	ctx := h.scope(h.t.Context())
+	if _, err := h.client.TaskService().Kill(ctx, &tasks.KillRequest{ContainerID: q.ID, Signal: uint32(unix.SIGKILL)}); err != nil {
+		h.t.Fatal(err)
+	}
+	h.await("the task has stopped", func() bool {
+		t, err := h.client.TaskService().Get(ctx, &tasks.GetRequest{ContainerID: q.ID})
+		return err == nil && t.Process.Status == task.Status_STOPPED
+	})
+}
+
+func TestWhatWasKilledBeforeItsStartNeverRan(t *testing.T) {
+	h, img := newHostWithImage(t)
+	again, gone := h.request(img, "again", "exit", "3"), h.request(img, "gone", "exit", "3")
+	for _, q := range []pod.StartRequest{again, gone} {
+		h.killed(q)
+		if s := h.state(q.ID); s != pod.StateCreated {
+			t.Errorf("it is %s, want %s", s, pod.StateCreated)
+		}
+	}
+	if _, err := h.Start(t.Context(), again); err != nil {
+		t.Fatal(err)
+	}
+	if dead := h.reap(again.ID); dead.Exit.Code != 3 {
+		t.Errorf("exit is %+v", *dead.Exit)
+	}
+	if err := h.Remove(t.Context(), gone.ID); err != nil {
+		t.Fatal(err)
+	}
+	h.await("no shim is left", func() bool { return len(h.shims()) == 0 })
 }
 
 func TestHalfMadeContainersCanBeRemoved(t *testing.T) {

@@ -118,6 +118,10 @@ func stateOf(s sight) pod.ContainerState {
 	case task.Status_RUNNING, task.Status_PAUSED, task.Status_PAUSING:
 		return pod.StateRunning
 	case task.Status_STOPPED:
+		if s.started == nil && s.ending == nil {
+			// containerd kills what it was making when the caller dies.
+			return pod.StateCreated
+		}
 		return pod.StateExited
 	default:
 		return pod.StateUnknown

@@ -67,8 +67,13 @@ func (r *Runtime) resume(ctx context.Context, l *launch) (pod.Container, error) 
 		return r.noteStarted(ctx, s)
 	case s.state != pod.StateCreated:
 		return r.container(s), nil
-	case s.task != nil:
+	case s.task != nil && s.task.Status == task.Status_CREATED:
 		return r.startTask(ctx, l, s)
+	case s.task != nil:
+		// It was killed before it was started.
+		if err := r.deleteTask(ctx, id); err != nil {
+			return pod.Container{}, err
+		}
 	}
 	// Nothing of it ran. What it was planned with may have changed since, such
 	// as the sandbox after a reboot.
@@ -134,21 +139,16 @@ func (r *Runtime) createTask(ctx context.Context, q *tasks.CreateTaskRequest) (*
 // errHalfMade is a task that can be neither found nor made.
 var errHalfMade = errors.New("containerd still holds what was half made of it")
 
-// startTask starts a created task. That it was started is recorded at the same
-// time: as long as there is a task, the task tells whether it really was.
+// startTask starts a created task. That it is to be started is recorded before:
+// an exited task without that record never ran. While there is a task, the
+// task tells whether it really was.
 func (r *Runtime) startTask(ctx context.Context, l *launch, s sight) (pod.Container, error) {
 	id := l.container.ID
-	var started *tasks.StartResponse
-	var startErr error
-	var g errgroup.Group
-	g.Go(func() error {
-		started, startErr = r.client.TaskService().Start(ctx, &tasks.StartRequest{ContainerID: id})
-		return nil
-	})
-	g.Go(func() (err error) { s, err = r.withStarted(ctx, s); return err })
-	if err := g.Wait(); err != nil {
+	s, err := r.withStarted(ctx, s)
+	if err != nil {
 		return pod.Container{}, err
 	}
+	started, startErr := r.client.TaskService().Start(ctx, &tasks.StartRequest{ContainerID: id})
 	if message, ok := startFailure(startErr); ok {
 		return r.deadOnArrival(ctx, s, message)
 	}

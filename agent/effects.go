@@ -25,8 +25,9 @@ type Containers interface {
 	// dead with ExitStartError. *pod.Refused says that the container can't be
 	// made as asked; any other error is to be tried again.
 	Start(ctx context.Context, r pod.StartRequest) (pod.Container, error)
-	// Stop records the intent durably, then, if s.Signalled is set, sends
-	// the container's stop signal. A container that is gone is no error.
+	// Stop records the intent durably. If s.Signalled is set, it first sends
+	// the container's stop signal and then records it with the time at which
+	// it was sent. A container that is gone is no error.
 	Stop(ctx context.Context, id string, s pod.Stopping) error
 	// Kill sends SIGKILL to every process of the container.
 	Kill(ctx context.Context, id string) error

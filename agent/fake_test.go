@@ -139,7 +139,7 @@ func (f *fake) Stop(ctx context.Context, id string, s pod.Stopping) error {
 		if ok {
 			c.Stopping = &s
 			f.containers[id] = c
-			if !f.stubborn {
+			if !f.stubborn && !s.Signalled.IsZero() {
 				f.end(id, 143)
 			}
 		}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -90,35 +89,29 @@ func (l *loop) startEnded(ps *podState, a plan.Start) {
 // pauseOOMScore is what the kubelet gives to sandboxes.
 const pauseOOMScore = -998
 
-// slowStop is how long containerd may take for a stop signal before the grace
-// is counted anew.
-const slowStop = time.Second
-
-// stop writes the intent and sends the stop signal. The grace begins with the
-// signal, not with the wish for it: a containerd that hung must cost no
+// stop writes the intent, then sends the stop signal. The grace begins with
+// the signal, not with the wish for it: a containerd that hung must cost no
 // container its grace.
 func (l *loop) stop(ps *podState, a plan.Stop) func(context.Context) (fact, error) {
-	cfg, now := l.cfg, l.cfg.Now()
-	s := pod.Stopping{Since: now, Signalled: now, Scope: a.Scope, Grace: a.Grace, Reason: a.Reason}
+	cfg := l.cfg
+	s := pod.Stopping{Since: cfg.Now(), Scope: a.Scope, Grace: a.Grace, Reason: a.Reason}
 	return func(ctx context.Context) (fact, error) {
+		if err := cfg.Containers.Stop(ctx, a.ID, s); err != nil {
+			return nil, fmt.Errorf("record the stop of container %s: %w", a.Container, err)
+		}
+		s.Signalled = cfg.Now()
 		if err := cfg.Containers.Stop(ctx, a.ID, s); err != nil {
 			return nil, fmt.Errorf("stop container %s: %w", a.Container, err)
 		}
-		var err error
-		if sent := cfg.Now(); sent.Moment.Sub(now.Moment) > slowStop {
-			s.Since, s.Signalled = sent, pod.Stamp{} // to be recorded, not sent again
-			if err = cfg.Containers.Stop(ctx, a.ID, s); err != nil {
-				err = fmt.Errorf("record when container %s was told to stop: %w", a.Container, err)
-			}
-			s.Signalled = sent
-		}
+		s.Since = cfg.Now()
+		s.Signalled = s.Since
 		return func(*loop) {
 			if c, ok := ps.containers[a.ID]; ok {
 				c.Stopping = &s
 				ps.containers[a.ID] = c
 			}
 			delete(ps.restart, a.ID)
-		}, err
+		}, nil
 	}
 }
 

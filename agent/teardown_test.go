@@ -42,7 +42,7 @@ func TestGraceBeginsWhenTheSignalWasSent(t *testing.T) {
 		settle(time.Second)
 		f.set(func(f *fake) { f.delay = 8 * time.Second })
 		a.Publish(source())
-		settle(17 * time.Second)
+		settle(25 * time.Second) // eight to record the intent, eight to send the signal
 		if f.count("kill") > 0 {
 			t.Error("it was killed before ten seconds had gone since its signal")
 		}

@@ -64,8 +64,8 @@ const (
 type Stopping struct {
 	Since Stamp     `json:"since"`
 	Scope StopScope `json:"scope"`
-	// Signalled is false while the intent is written but the container's turn
-	// to be signalled has not come (sidecars stop last).
+	// Signalled is zero while the intent is written and the signal is not
+	// known to be sent; it is sent then, perhaps again.
 	Signalled Stamp `json:"signalled"`
 	// Grace is what the stop was begun with.
 	Grace time.Duration `json:"grace"`

@@ -15,18 +15,32 @@ import (
 )
 
 // Stop implements agent.Containers. The signal is the image's STOPSIGNAL, or
-// SIGTERM.
+// SIGTERM. It is recorded after it was sent: cut off in between, it is sent
+// again, and not taken for sent.
 func (r *Runtime) Stop(ctx context.Context, id string, s pod.Stopping) error {
 	ctx = r.scope(ctx)
-	c, err := r.write(ctx, id, partStopping, stopping{Stopping: s, Boot: r.cfg.BootID})
+	if !s.Signalled.IsZero() {
+		if err := r.sendStop(ctx, id); err != nil {
+			return err
+		}
+		s.Since = r.now()
+		s.Signalled = s.Since
+	}
+	_, err := r.write(ctx, id, partStopping, stopping{Stopping: s, Boot: r.cfg.BootID})
+	if err != nil && !isNotFound(err) {
+		return failed("record the stop of container", id, err)
+	}
+	return nil
+}
+
+// sendStop sends a container its own stop signal.
+func (r *Runtime) sendStop(ctx context.Context, id string) error {
+	c, err := r.client.ContainerService().Get(ctx, id)
 	if isNotFound(err) {
 		return nil
 	}
 	if err != nil {
-		return failed("record the stop of container", id, err)
-	}
-	if s.Signalled.IsZero() {
-		return nil
+		return failed("read container", id, err)
 	}
 	var rec record
 	decodePart(&c, partRecord, &rec)

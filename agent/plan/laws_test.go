@@ -123,7 +123,7 @@ var faults = map[string]func(*plan.Settings, *plan.Want, *plan.Have, *pod.Moment
 func disturb(t *rapid.T, w *world) {
 	switch rapid.SampledFrom([]string{
 		"manifest", "manifest", "manifest", "remove", "keep", "exit", "exit", "exit", "advance", "advance",
-		"crash", "crash", "crash loop", "reboot", "runtime", "registry", "stubborn", "restart",
+		"crash", "crash", "crash loop", "cut off", "reboot", "runtime", "registry", "stubborn", "restart",
 	}).Draw(t, "event") {
 	case "manifest":
 		w.want = plan.Want{Desired: randomPod(t, w.key)}
@@ -139,6 +139,8 @@ func disturb(t *rapid.T, w *world) {
 		}
 	case "crash":
 		w.crash()
+	case "cut off":
+		w.cutOff = true
 	case "crash loop":
 		for range rapid.IntRange(1, 7).Draw(t, "deaths") {
 			w.exit("a", 1)

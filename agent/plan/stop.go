@@ -64,7 +64,7 @@ func (p *planner) stopAll(l *life, live []*pod.Container, scope pod.StopScope, d
 }
 
 func (p *planner) stopOne(l *life, c *pod.Container, scope pod.StopScope, deadline pod.Moment, grace time.Duration, reason string) {
-	marked := c.Stopping != nil && (c.Stopping.Scope == pod.StopPod || scope == pod.StopContainer)
+	marked := signalled(c) && (c.Stopping.Scope == pod.StopPod || scope == pod.StopContainer)
 	switch {
 	case marked:
 		p.killWhenDue(c, deadline)
@@ -78,12 +78,15 @@ func (p *planner) stopOne(l *life, c *pod.Container, scope pod.StopScope, deadli
 // stopContainer takes the next step in stopping one container of a pod that
 // goes on.
 func (p *planner) stopContainer(l *life, c *pod.Container, reason string) {
-	if c.Stopping == nil {
+	if !signalled(c) {
 		p.try(Stop{ID: c.ID, Container: c.Name, Scope: pod.StopContainer, Grace: l.grace(), Reason: reason})
 		return
 	}
 	p.killWhenDue(c, c.Stopping.Since.Moment.Add(c.Stopping.Grace))
 }
+
+// signalled tells whether a container is known to have been told to stop.
+func signalled(c *pod.Container) bool { return c.Stopping != nil && !c.Stopping.Signalled.IsZero() }
 
 // killWhenDue sends SIGKILL when the grace is over, again and again.
 func (p *planner) killWhenDue(c *pod.Container, deadline pod.Moment) {

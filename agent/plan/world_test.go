@@ -40,6 +40,9 @@ type world struct {
 	runtimeDown          bool
 	boot                 int
 
+	// cutOff: podstead dies before the next stop signal is sent.
+	cutOff bool
+
 	// fault, if set, spoils what the planner sees.
 	fault func(*plan.Settings, *plan.Want, *plan.Have, *pod.Moment)
 
@@ -272,9 +275,15 @@ func (w *world) stop(a plan.Stop) {
 	if w.want.Keep && a.Scope == pod.StopPod && !w.condemned(c.Instance.Number) {
 		w.violate("S3: %s although nobody can tell whether the pod is wanted", a)
 	}
-	s := pod.Stopping{Since: w.stamp(), Signalled: w.stamp(), Scope: a.Scope, Grace: a.Grace, Reason: a.Reason}
+	s := pod.Stopping{Since: w.stamp(), Scope: a.Scope, Grace: a.Grace, Reason: a.Reason}
 	c.Stopping = &s
 	w.containers[a.ID] = c
+	if w.cutOff { // killed between the record and the signal
+		w.cutOff = false
+		w.crash()
+		return
+	}
+	s.Signalled = w.stamp()
 	if _, again := w.sigterm[a.ID]; !again {
 		w.sigterm[a.ID] = w.now
 	}
@@ -299,7 +308,7 @@ func (w *world) kill(a plan.Kill) {
 	if !ok {
 		return
 	}
-	if c.Stopping == nil {
+	if _, sent := w.sigterm[a.ID]; !sent {
 		w.violate("S9: %s without a signal before", a)
 	} else if grace := c.Stopping.Grace; c.Role != pod.RoleSidecar && c.Role != pod.RolePause && w.now.Sub(w.sigterm[a.ID]) < grace && c.Stopping.Scope == pod.StopContainer {
 		w.violate("S9: %s after %s of %s grace", a, w.now.Sub(w.sigterm[a.ID]), grace)

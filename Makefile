@@ -35,7 +35,8 @@ run: deps build ## keep the pods of examples/ until Ctrl-C, everything below one
 .PHONY: test
 test: deps build ## run every test
 	go vet ./...
-	go test -timeout 14m -p 2 ./...
+	go test -timeout 14m -p 2 $$(go list ./... | grep -v -e /test/e2e -e /test/faults)
+	go test -timeout 14m -p 1 ./test/e2e ./test/faults
 
 .PHONY: bench
 bench: deps build ## compare with a bare containerd client and write the table of docs/performance.md

@@ -87,7 +87,7 @@ func failing02(t *testing.T, h *harness.Host) {
 	s.run("0")
 	for _, kind := range []string{"container", "pod"} {
 		best := time.Hour
-		for i := range 4 {
+		for i := 0; i < 4 || i < 12 && best >= time.Second; i++ {
 			if kind == "pod" {
 				s.Spec.Hostname = fmt.Sprintf("host%d", i)
 			}

@@ -63,22 +63,12 @@ func New(t testing.TB, o Options) *Host {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.MkdirAll(baseDir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := removeLeftovers(); err != nil {
-		t.Fatalf("remove what an earlier run left: %v", err)
-	}
-	dir, err := os.MkdirTemp(baseDir, "h")
+	dir, unlock, err := makeDir()
 	if err != nil {
 		t.Fatal(err)
 	}
 	h := layout(dir)
 	h.t, h.o, h.Bin = t, o, bin
-	unlock, err := lock(filepath.Join(dir, lockName), syscall.LOCK_EX|syscall.LOCK_NB)
-	if err != nil {
-		t.Fatal(err)
-	}
 	t.Cleanup(func() {
 		h.cleanUp()
 		unlock()
@@ -93,6 +83,29 @@ func New(t testing.TB, o Options) *Host {
 		t.Fatal(err)
 	}
 	return h
+}
+
+// makeDir makes the locked folder of a host, after it removed those of hosts
+// that are dead. Hosts of other tests do so one at a time: a folder that is
+// not locked yet looks like one of the dead.
+func makeDir() (dir string, unlock func(), err error) {
+	if err := os.MkdirAll(baseDir, 0o755); err != nil {
+		return "", nil, err
+	}
+	next, err := lock(filepath.Join(baseDir, "making.lock"), syscall.LOCK_EX)
+	if err != nil {
+		return "", nil, err
+	}
+	defer next()
+	if err := removeLeftovers(); err != nil {
+		return "", nil, fmt.Errorf("remove what an earlier run left: %w", err)
+	}
+	dir, err = os.MkdirTemp(baseDir, "h")
+	if err != nil {
+		return "", nil, err
+	}
+	unlock, err = lock(filepath.Join(dir, lockName), syscall.LOCK_EX|syscall.LOCK_NB)
+	return dir, unlock, err
 }
 
 // For returns the same host as seen by a subtest: what fails, fails that one.

@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -93,6 +94,44 @@ func TestATaskThatIsHalfMadeIsMadeAnew(t *testing.T) {
 	}
 	if dead := h.reap(q.ID); dead.Exit.Code != 3 {
 		t.Errorf("exit is %+v", *dead.Exit)
+	}
+}
+
+func TestABundleThatContainerdCannotRemoveIsRemoved(t *testing.T) {
+	h, img := newHostWithImage(t)
+	q := h.request(img, "web", "exit", "3")
+	folder := h.path("state/io.containerd.runtime.v2.task/" + h.cfg.Namespace)
+	for _, name := range []string{q.ID, "." + q.ID} {
+		if err := os.MkdirAll(filepath.Join(folder, name, "rootfs"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.start(q)
+	if dead := h.reap(q.ID); dead.Exit.Code != 3 {
+		t.Errorf("exit is %+v", *dead.Exit)
+	}
+	if err := h.Remove(t.Context(), q.ID); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := os.ReadDir(folder); err != nil || len(left) > 0 {
+		t.Errorf("bundles %v, %v, want none", left, err)
+	}
+}
+
+func TestOnlyTheBundleOfTheContainerIsTakenForDead(t *testing.T) {
+	h := newHost(t)
+	for text, want := range map[string]bool{
+		"mkdir /run/c/io.containerd.runtime.v2.task/podstead/web: file exists":             true,
+		"mkdir /run/c/io.containerd.runtime.v2.task/podstead/other: file exists":           false,
+		"mkdir /run/c/io.containerd.runtime.v2.task/foreign/web: file exists":              false,
+		"mkdir io.containerd.runtime.v2.task/podstead/web: file exists":                    false,
+		"mkdir /x/../run/io.containerd.runtime.v2.task/podstead/web: file exists":          false,
+		"mkdir /run/c/io.containerd.runtime.v2.task/podstead/web: no space left on device": false,
+		"stat /run/c/io.containerd.runtime.v2.task/podstead/web: file exists":              false,
+	} {
+		if dir, got := h.deadBundle("web", errors.New(text)); got != want {
+			t.Errorf("%s: %s, %v", text, dir, got)
+		}
 	}
 }
 

@@ -115,30 +115,6 @@ func (r *Runtime) launch(ctx context.Context, l *launch, s sight) (pod.Container
 	return r.startTask(ctx, l, s)
 }
 
-// createTask makes a task or finds it made. A containerd that was killed while
-// it made one keeps its shim registered, which holds no container: that is
-// taken away first.
-func (r *Runtime) createTask(ctx context.Context, q *tasks.CreateTaskRequest) (*tasks.CreateTaskResponse, error) {
-	t, err := r.client.TaskService().Create(ctx, q)
-	if !isAlreadyExists(err) {
-		return t, err
-	}
-	if _, missing := r.client.TaskService().Get(ctx, &tasks.GetRequest{ContainerID: q.ContainerID}); !isNotFound(missing) {
-		return nil, err
-	}
-	if err := r.deleteTask(ctx, q.ContainerID); err != nil {
-		return nil, err
-	}
-	t, err = r.client.TaskService().Create(ctx, q)
-	if isAlreadyExists(err) {
-		return nil, errHalfMade
-	}
-	return t, err
-}
-
-// errHalfMade is a task that can be neither found nor made.
-var errHalfMade = errors.New("containerd still holds what was half made of it")
-
 // startTask starts a created task. That it is to be started is recorded before:
 // an exited task without that record never ran. While there is a task, the
 // task tells whether it really was.

@@ -107,6 +107,10 @@ func now(part part, st *corev1.ContainerStatus, last life) error {
 // that ends by itself may be a run ahead.
 func past(st *corev1.ContainerStatus, runs []life) error {
 	restarts, written := int(st.RestartCount), len(runs)-1
+	ended := st.LastTerminationState.Terminated
+	if restarts > written && ended != nil && ended.Reason == "ContainerStatusUnknown" {
+		return nil // containerd lost one that was about to be started
+	}
 	if restarts < written {
 		return fmt.Errorf("restart count %d, it was restarted %d times", restarts, written)
 	}
@@ -121,7 +125,6 @@ func past(st *corev1.ContainerStatus, runs []life) error {
 	if before.ended {
 		code = before.code
 	}
-	ended := st.LastTerminationState.Terminated
 	if ended == nil && st.State.Terminated != nil {
 		return nil // of the dead runs only the newest is kept
 	}

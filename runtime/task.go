@@ -1,0 +1,66 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/containerd/containerd/api/services/tasks/v1"
+
+	"github.com/podstead/podstead/internal/mounts"
+)
+
+// errHalfMade is a task that can be neither found nor made.
+var errHalfMade = errors.New("containerd still holds what was half made of it")
+
+// createTask makes a task or finds it made. What a containerd that was killed
+// left of its first try is taken away.
+func (r *Runtime) createTask(ctx context.Context, q *tasks.CreateTaskRequest) (*tasks.CreateTaskResponse, error) {
+	t, err := r.client.TaskService().Create(ctx, q)
+	bundle, blocked := r.deadBundle(q.ContainerID, err)
+	if !isAlreadyExists(err) && !blocked {
+		return t, err
+	}
+	if _, missing := r.client.TaskService().Get(ctx, &tasks.GetRequest{ContainerID: q.ContainerID}); !isNotFound(missing) {
+		return nil, err
+	}
+	if blocked {
+		err = removeBundle(ctx, bundle)
+	} else {
+		// A registered shim that holds no container.
+		err = r.deleteTask(ctx, q.ContainerID)
+	}
+	if err != nil {
+		return nil, err
+	}
+	t, err = r.client.TaskService().Create(ctx, q)
+	if isAlreadyExists(err) {
+		return nil, errHalfMade
+	}
+	return t, err
+}
+
+// deadBundle finds in containerd's error the folder that keeps it from making
+// a container's task. containerd takes such a folder away by renaming it, and
+// is stuck for good once it was killed while it removed a renamed one.
+func (r *Runtime) deadBundle(id string, err error) (dir string, ok bool) {
+	if err == nil {
+		return "", false
+	}
+	_, rest, _ := strings.Cut(err.Error(), "mkdir ")
+	dir, _, ok = strings.Cut(rest, ": file exists")
+	own := filepath.Join("/io.containerd.runtime.v2.task", r.cfg.Namespace, id)
+	return dir, ok && filepath.IsAbs(dir) && filepath.Clean(dir) == dir && strings.HasSuffix(dir, own)
+}
+
+// removeBundle removes a bundle and what is left of one that was renamed.
+func removeBundle(ctx context.Context, dir string) error {
+	for _, path := range []string{filepath.Join(filepath.Dir(dir), "."+filepath.Base(dir)), dir} {
+		if err := mounts.RemoveAll(ctx, path); err != nil {
+			return fmt.Errorf("remove what containerd left of a task: %w", err)
+		}
+	}
+	return nil
+}

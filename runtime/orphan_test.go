@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/containerd/containerd/api/services/tasks/v1"
 	"golang.org/x/sys/unix"
@@ -105,6 +106,13 @@ func TestABundleThatContainerdCannotRemoveIsRemoved(t *testing.T) {
 		if err := os.MkdirAll(filepath.Join(folder, name, "rootfs"), 0o700); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if _, err := h.Start(t.Context(), q); err == nil {
+		t.Error("a folder on which containerd may be at work was taken for dead")
+	}
+	before := time.Now().Add(-time.Minute)
+	if err := os.Chtimes(filepath.Join(folder, q.ID), before, before); err != nil {
+		t.Fatal(err)
 	}
 	h.start(q)
 	if dead := h.reap(q.ID); dead.Exit.Code != 3 {

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/containerd/containerd/api/services/tasks/v1"
 
@@ -24,6 +26,9 @@ func (r *Runtime) createTask(ctx context.Context, q *tasks.CreateTaskRequest) (*
 		return t, err
 	}
 	if _, missing := r.client.TaskService().Get(ctx, &tasks.GetRequest{ContainerID: q.ContainerID}); !isNotFound(missing) {
+		return nil, err
+	}
+	if blocked && !r.atRest(bundle) {
 		return nil, err
 	}
 	if blocked {
@@ -53,6 +58,16 @@ func (r *Runtime) deadBundle(id string, err error) (dir string, ok bool) {
 	dir, _, ok = strings.Cut(rest, ": file exists")
 	own := filepath.Join("/io.containerd.runtime.v2.task", r.cfg.Namespace, id)
 	return dir, ok && filepath.IsAbs(dir) && filepath.Clean(dir) == dir && strings.HasSuffix(dir, own)
+}
+
+// bundleRest is how long a bundle is left alone: containerd may still be at
+// work on what a caller that died has asked for.
+const bundleRest = 3 * time.Second
+
+// atRest tells whether nobody has changed a bundle for a while.
+func (r *Runtime) atRest(dir string) bool {
+	info, err := os.Lstat(dir)
+	return err == nil && info.IsDir() && r.now().Wall.Sub(info.ModTime()) >= bundleRest
 }
 
 // removeBundle removes a bundle and what is left of one that was renamed.

@@ -65,10 +65,13 @@ type Stopping struct {
 	Since Stamp     `json:"since"`
 	Scope StopScope `json:"scope"`
 	// Signalled is zero while the intent is written and the signal is not
-	// known to be sent; it is sent then, perhaps again.
+	// known to be sent: the preStop hook runs, or it is sent, perhaps again.
 	Signalled Stamp `json:"signalled"`
 	// Grace is what the stop was begun with.
 	Grace time.Duration `json:"grace"`
+	// Failure tells that the container failed (a probe, its postStart hook):
+	// it is restarted by its policy, with back-off, as if it had ended itself.
+	Failure bool `json:"failure,omitempty"`
 	// Reason is shown to people, such as "its manifest was removed".
 	Reason string `json:"reason"`
 }

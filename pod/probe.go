@@ -6,7 +6,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// ProbeKind tells the probes of a container apart.
+// ProbeKind tells what is asked of a container apart: probes, and the hooks
+// of its lifecycle, on which there is a verdict too.
 type ProbeKind string
 
 // The kinds of probes, as the API's fields name them.
@@ -14,6 +15,13 @@ const (
 	ProbeStartup   ProbeKind = "startup"
 	ProbeLiveness  ProbeKind = "liveness"
 	ProbeReadiness ProbeKind = "readiness"
+)
+
+// The hooks. They run once for each run of a container, or again if it can't
+// be told whether they did.
+const (
+	HookPostStart ProbeKind = "postStart"
+	HookPreStop   ProbeKind = "preStop"
 )
 
 // ProbeID names one probe of one run of a container. A verdict belongs to one

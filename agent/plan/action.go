@@ -56,6 +56,29 @@ type Stop struct {
 	Scope     pod.StopScope
 	Grace     time.Duration
 	Reason    string
+	// Failure tells that the container failed (see pod.Stopping).
+	Failure bool
+	// Hold records the intent and sends nothing yet: the preStop hook comes
+	// before the signal.
+	Hold bool
+	// Since is when the preStop hook was begun, from which the grace counts;
+	// zero without a hook: then it counts from the signal.
+	Since pod.Stamp
+}
+
+// Hook runs a lifecycle hook of a running container, once it has a verdict
+// that is over, well or not.
+type Hook struct {
+	ID        string
+	Container string
+	Kind      pod.ProbeKind
+	Handler   *corev1.LifecycleHandler
+	// Spec is the container, Host the address that HTTP hooks go to unless
+	// they name one.
+	Spec *corev1.Container
+	Host string
+	// Deadline cuts it off; 0 for never.
+	Deadline pod.Moment
 }
 
 // Kill sends SIGKILL.
@@ -82,6 +105,7 @@ func (a Pull) Target() string     { return "image:" + a.Image }
 func (a Prepare) Target() string  { return TargetPod }
 func (a Start) Target() string    { return TargetPod }
 func (a Stop) Target() string     { return "container:" + a.ID }
+func (a Hook) Target() string     { return string(a.Kind) + ":" + a.ID }
 func (a Kill) Target() string     { return "container:" + a.ID }
 func (a Reap) Target() string     { return TargetPod }
 func (a Remove) Target() string   { return TargetPod }
@@ -92,6 +116,7 @@ func (a Pull) Name() string     { return "pull " + a.Image }
 func (a Prepare) Name() string  { return fmt.Sprintf("prepare #%d", a.Instance) }
 func (a Start) Name() string    { return startName(a.Instance, a.Container) }
 func (a Stop) Name() string     { return "stop " + a.ID }
+func (a Hook) Name() string     { return string(a.Kind) + " " + a.ID }
 func (a Kill) Name() string     { return "kill " + a.ID }
 func (a Reap) Name() string     { return "reap " + a.ID }
 func (a Remove) Name() string   { return "remove " + a.ID }
@@ -111,6 +136,12 @@ func (a Remove) String() string   { return "remove " + a.Container }
 func (a Teardown) String() string { return a.Name() }
 func (a Amend) String() string    { return fmt.Sprintf("%s (%d containers)", a.Name(), len(a.IDs)) }
 
+func (a Hook) String() string { return fmt.Sprintf("%s of %s", a.Kind, a.Container) }
+
 func (a Stop) String() string {
-	return fmt.Sprintf("stop %s (%s, grace %s): %s", a.Container, a.Scope, a.Grace, a.Reason)
+	verb := "stop"
+	if a.Hold {
+		verb = "begin to stop"
+	}
+	return fmt.Sprintf("%s %s (%s, grace %s): %s", verb, a.Container, a.Scope, a.Grace, a.Reason)
 }

@@ -62,6 +62,12 @@ func finishedChange(old, wanted *corev1.Pod) string {
 	return ""
 }
 
+// inPlaceOfContainer are the fields of a container that are podstead's to
+// apply while it runs.
+var inPlaceOfContainer = []string{
+	"Resources", "ResizePolicy", "StartupProbe", "LivenessProbe", "ReadinessProbe", "Lifecycle",
+}
+
 // containerChange names the first field in which the wanted container differs
 // from the one that runs so that it has to be restarted; "" if none does, or
 // if the record can't be read.
@@ -70,7 +76,7 @@ func containerChange(c *pod.Container, wanted *corev1.Pod) string {
 	if old == nil || now == nil {
 		return ""
 	}
-	field := difference(old, now, []string{"Resources", "ResizePolicy"})
+	field := difference(old, now, inPlaceOfContainer)
 	if field == "" && resizeRestarts(old, now) {
 		field = "resources"
 	}

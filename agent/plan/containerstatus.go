@@ -29,7 +29,7 @@ func (p *planner) containerStatus(l *life, d *pod.Desired, name string, v *View)
 	switch last.State {
 	case pod.StateRunning, pod.StateExited: // until its end is collected, nobody knows how it ended
 		st.State.Running = &corev1.ContainerStateRunning{StartedAt: metav1.NewTime(last.Started.Wall)}
-		st.Ready, *st.Started = last.State == pod.StateRunning && last.Stopping == nil, true
+		st.Ready, *st.Started = p.isReady(last), p.started(last)
 		st.LastTerminationState.Terminated = terminated(before)
 		st.Resources = amount(last.Spec())
 	case pod.StateDead:
@@ -54,7 +54,7 @@ func (p *planner) deadStatus(l *life, d *pod.Desired, last *pod.Container, v *Vi
 	}
 	st.LastTerminationState.Terminated = terminated(last)
 	at, _ := p.restart(last)
-	if p.now >= at || containerChange(last, d.Pod) != "" || last.Stopping != nil {
+	if p.now >= at || containerChange(last, d.Pod) != "" || asked(last) {
 		st.State.Waiting = p.waiting(l, d, last.Name)
 		return
 	}

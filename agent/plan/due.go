@@ -8,8 +8,9 @@ import (
 
 // due lists the runs that may be started now, in order: the pause container,
 // then init containers one by one (each has ended well before the next one
-// starts) and sidecars (each runs before the next one starts), then the app
-// containers. Runs whose back-off is not over ask for a wake-up instead.
+// starts) and sidecars (each has started, by its probe and hook, before the
+// next one starts), then the app containers, each after the postStart hooks of
+// those before it. Runs whose back-off is not over ask for a wake-up instead.
 func (p *planner) due(l *life, spec *corev1.Pod) []Start {
 	var due []Start
 	if shared := spec.Spec.ShareProcessNamespace; shared != nil && *shared {
@@ -21,8 +22,12 @@ func (p *planner) due(l *life, spec *corev1.Pod) []Start {
 	for i := range spec.Spec.InitContainers {
 		c := &spec.Spec.InitContainers[i]
 		here, role := l.latestHere(c.Name), pod.InitRole(c)
-		if role == pod.RoleInit && (initialised || succeeded(here)) || role == pod.RoleSidecar && running(here) {
+		up := role == pod.RoleSidecar && running(here)
+		if role == pod.RoleInit && (initialised || succeeded(here)) || up && (initialised || p.started(here)) {
 			continue
+		}
+		if up {
+			return due
 		}
 		due = p.next(l, due, spec, c.Name, role)
 		if !initialised {
@@ -30,7 +35,15 @@ func (p *planner) due(l *life, spec *corev1.Pod) []Start {
 		}
 	}
 	for i := range spec.Spec.Containers {
-		due = p.next(l, due, spec, spec.Spec.Containers[i].Name, pod.RoleApp)
+		c := &spec.Spec.Containers[i]
+		here, before := l.latestHere(c.Name), len(due)
+		if running(here) && here.Stopping == nil && !p.hooked(here, pod.HookPostStart, here.Started.Moment) {
+			break
+		}
+		due = p.next(l, due, spec, c.Name, pod.RoleApp)
+		if len(due) > before && c.Lifecycle != nil && c.Lifecycle.PostStart != nil {
+			break
+		}
 	}
 	return due
 }
@@ -52,7 +65,7 @@ func (p *planner) next(l *life, due []Start, spec *corev1.Pod, name string, role
 	default:
 		s.Attempt = last.Attempt + 1
 		at, failures := p.restart(last)
-		if fresh := l.latestHere(name) == nil || last.Stopping != nil || p.want.Restart[last.ID] || containerChange(last, spec) != ""; fresh {
+		if fresh := l.latestHere(name) == nil || asked(last) || p.want.Restart[last.ID] || containerChange(last, spec) != ""; fresh {
 			at, failures = p.now, 0
 		}
 		if p.now < at {
@@ -82,17 +95,21 @@ func succeeded(c *pod.Container) bool {
 	return c != nil && c.State == pod.StateDead && c.Exit.Code == 0
 }
 
+// asked tells whether a run was stopped because somebody wanted it, and not
+// because it failed.
+func asked(c *pod.Container) bool { return c.Stopping != nil && !c.Stopping.Failure }
+
 // mayRestart tells whether a dead run may be followed by another one. What
 // podstead itself stopped for a change goes on whatever the policy says.
 func mayRestart(c *pod.Container, spec *corev1.Pod) bool {
-	if c.Stopping != nil {
+	if asked(c) {
 		return c.Stopping.Reason != ReasonDeadline
 	}
 	switch policyOf(spec, c.Name) {
 	case corev1.RestartPolicyNever:
 		return false
 	case corev1.RestartPolicyOnFailure:
-		return c.Exit.Code != 0
+		return c.Exit.Code != 0 || c.Stopping != nil
 	default:
 		return true
 	}

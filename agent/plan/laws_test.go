@@ -3,6 +3,7 @@ package plan_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -114,6 +115,35 @@ var faults = map[string]func(*plan.Settings, *plan.Want, *plan.Have, *pod.Moment
 	"failures are not remembered": func(_ *plan.Settings, _ *plan.Want, h *plan.Have, _ *pod.Moment) {
 		h.Failed = nil
 	},
+	"verdicts are not remembered": func(_ *plan.Settings, _ *plan.Want, h *plan.Have, _ *pod.Moment) {
+		h.Verdicts = nil
+	},
+	"a container that is not ready is taken for dead": func(_ *plan.Settings, _ *plan.Want, h *plan.Have, _ *pod.Moment) {
+		verdicts := maps.Clone(h.Verdicts)
+		for id, v := range h.Verdicts {
+			if id.Kind == pod.ProbeReadiness && v.Outcome == pod.ProbeFailure {
+				id.Kind = pod.ProbeLiveness
+				verdicts[id] = v
+			}
+		}
+		h.Verdicts = verdicts
+	},
+	"every sidecar counts as started": func(_ *plan.Settings, _ *plan.Want, h *plan.Have, _ *pod.Moment) {
+		verdicts := maps.Clone(h.Verdicts)
+		for _, c := range h.Containers {
+			id := pod.ProbeID{Container: c.ID, Kind: pod.ProbeStartup}
+			verdicts[id] = pod.ProbeVerdict{ProbeID: id, Outcome: pod.ProbeSuccess}
+		}
+		h.Verdicts = verdicts
+	},
+	"preStop hooks count as over": func(_ *plan.Settings, _ *plan.Want, h *plan.Have, _ *pod.Moment) {
+		verdicts := maps.Clone(h.Verdicts)
+		for _, c := range h.Containers {
+			id := pod.ProbeID{Container: c.ID, Kind: pod.HookPreStop}
+			verdicts[id] = pod.ProbeVerdict{ProbeID: id, Outcome: pod.ProbeSuccess}
+		}
+		h.Verdicts = verdicts
+	},
 	"images are not remembered": func(_ *plan.Settings, _ *plan.Want, h *plan.Have, _ *pod.Moment) {
 		h.Images, h.Resolved = nil, nil
 	},
@@ -124,6 +154,7 @@ func disturb(t *rapid.T, w *world) {
 	switch rapid.SampledFrom([]string{
 		"manifest", "manifest", "manifest", "remove", "keep", "exit", "exit", "exit", "advance", "advance",
 		"crash", "crash", "crash loop", "cut off", "reboot", "runtime", "registry", "stubborn", "restart",
+		"verdict", "verdict", "slow",
 	}).Draw(t, "event") {
 	case "manifest":
 		w.want = plan.Want{Desired: randomPod(t, w.key)}
@@ -155,6 +186,14 @@ func disturb(t *rapid.T, w *world) {
 		w.registry[image] = !w.registry[image]
 	case "stubborn":
 		w.stubborn = !w.stubborn
+	case "verdict":
+		kind := rapid.SampledFrom([]pod.ProbeKind{
+			pod.ProbeStartup, pod.ProbeLiveness, pod.ProbeReadiness, pod.HookPostStart,
+		}).Draw(t, "kind")
+		w.judged(rapid.SampledFrom([]string{"a", "b", "s"}).Draw(t, "name"), kind,
+			rapid.SampledFrom([]pod.ProbeOutcome{pod.ProbeFailure, pod.ProbeSuccess}).Draw(t, "outcome"))
+	case "slow":
+		w.slow = !w.slow
 	case "restart":
 		for id, c := range w.containers {
 			if c.Name == "a" && c.State == pod.StateRunning {
@@ -184,7 +223,7 @@ func (w *world) judge() error {
 
 // converge lets time pass undisturbed and looks whether all is as wanted.
 func (w *world) converge() error {
-	w.runtimeDown, w.stubborn = false, false
+	w.runtimeDown, w.stubborn, w.slow = false, false, false
 	for image := range w.registry {
 		w.registry[image] = true
 	}
@@ -256,7 +295,9 @@ func randomPod(t *rapid.T, key pod.Key) *pod.Desired {
 	}
 	if rapid.Bool().Draw(t, "sidecar") {
 		always := corev1.ContainerRestartPolicyAlways
-		p.Spec.InitContainers = append(p.Spec.InitContainers, corev1.Container{Name: "s", Image: "side:1", RestartPolicy: &always})
+		c := corev1.Container{Name: "s", Image: "side:1", RestartPolicy: &always}
+		judge(t, &c)
+		p.Spec.InitContainers = append(p.Spec.InitContainers, c)
 	}
 	for _, name := range []string{"a", "b"}[:rapid.IntRange(1, 2).Draw(t, "containers")] {
 		c := corev1.Container{Name: name, Image: rapid.SampledFrom([]string{"app:1", "app:2"}).Draw(t, "image")}
@@ -264,8 +305,35 @@ func randomPod(t *rapid.T, key pod.Key) *pod.Desired {
 		if rapid.Bool().Draw(t, "env") {
 			c.Env = []corev1.EnvVar{{Name: "A", Value: "1"}}
 		}
+		judge(t, &c)
 		p.Spec.Containers = append(p.Spec.Containers, c)
 	}
 	manifest.Default(p)
 	return &pod.Desired{Key: key, Pod: p, Origin: pod.Origin{Source: "local", File: "web.yaml"}}
+}
+
+// judge gives a container probes and hooks.
+func judge(t *rapid.T, c *corev1.Container) {
+	handler := &corev1.LifecycleHandler{Exec: &corev1.ExecAction{Command: []string{"true"}}}
+	probe := &corev1.Probe{ProbeHandler: corev1.ProbeHandler{Exec: handler.Exec}}
+	chance := func(what string) bool { return rapid.IntRange(0, 3).Draw(t, what) == 0 }
+	if chance("startup") {
+		c.StartupProbe = probe
+	}
+	if chance("liveness") {
+		c.LivenessProbe = probe
+	}
+	if chance("readiness") {
+		c.ReadinessProbe = probe
+	}
+	c.Lifecycle = &corev1.Lifecycle{}
+	if chance("postStart") {
+		c.Lifecycle.PostStart = handler
+	}
+	switch rapid.IntRange(0, 5).Draw(t, "preStop") {
+	case 0:
+		c.Lifecycle.PreStop = handler
+	case 1:
+		c.Lifecycle.PreStop = &corev1.LifecycleHandler{Sleep: &corev1.SleepAction{Seconds: 5}}
+	}
 }

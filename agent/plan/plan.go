@@ -23,8 +23,8 @@ type Settings struct {
 	// KillRetry is how long to wait before a SIGKILL that had no effect is
 	// repeated.
 	KillRetry time.Duration
-	// LateGrace is what a sidecar gets that is told to stop only when the
-	// pod's grace is over.
+	// LateGrace is what a container gets that is told to stop only when the
+	// grace is over: a sidecar after the others, or after a preStop hook.
 	LateGrace time.Duration
 }
 
@@ -91,6 +91,9 @@ type Have struct {
 	Cleared map[int]*pod.Desired
 	// Killed is when SIGKILL was last sent to a container.
 	Killed map[string]pod.Moment
+	// Verdicts are the outcomes of probes and hooks; of what is not in it
+	// nothing is known.
+	Verdicts map[pod.ProbeID]pod.ProbeVerdict
 }
 
 // Name is an image name as one instance of a pod resolves it.

@@ -21,6 +21,7 @@ func (p *planner) run(l *life, d *pod.Desired) {
 		return
 	}
 	p.wakeAtDeadline(l, d.Pod)
+	p.postStart(l)
 	p.stopChanged(l, d)
 	p.amend(l, d)
 	p.start(l, d)
@@ -38,20 +39,23 @@ func (p *planner) collect(l *life) {
 
 // stopChanged stops the containers that can't go on as they are: changed in
 // the manifest (once the new image is there), asked to restart by an
-// operator, or begun to be stopped before.
+// operator, failed, or begun to be stopped before.
 func (p *planner) stopChanged(l *life, d *pod.Desired) {
 	for i := range l.containers {
 		c := &l.containers[i]
 		if c.State != pod.StateRunning {
 			continue
 		}
+		failure := p.failure(c)
 		switch field := containerChange(c, d.Pod); {
 		case c.Stopping != nil:
-			p.stopContainer(l, c, c.Stopping.Reason)
+			p.stopContainer(l, c, Stop{})
 		case p.want.Restart[c.ID]:
-			p.stopContainer(l, c, "a restart was asked for")
+			p.stopContainer(l, c, Stop{Grace: l.grace(), Reason: "a restart was asked for"})
+		case failure.Reason != "":
+			p.stopContainer(l, c, failure)
 		case field != "" && p.hasImage(l, c.Name, d):
-			p.stopContainer(l, c, "changed "+field)
+			p.stopContainer(l, c, Stop{Grace: l.grace(), Reason: "changed " + field})
 		case field != "":
 			p.note(fmt.Sprintf("container %s waits for its new image; the running version stays", c.Name))
 		}
@@ -114,7 +118,7 @@ func (p *planner) prepare(l *life, d *pod.Desired) {
 	live := l.live()
 	for _, c := range live {
 		if c.State == pod.StateRunning {
-			p.stopContainer(l, c, "the pod's sandbox was lost")
+			p.stopContainer(l, c, Stop{Grace: l.grace(), Reason: "the pod's sandbox was lost"})
 		}
 	}
 	if len(live) > 0 {

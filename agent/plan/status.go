@@ -153,8 +153,7 @@ func phase(l *life, spec *corev1.Pod, now pod.Moment) corev1.PodPhase {
 	return corev1.PodPending
 }
 
-// conditions are the pod conditions that Kubernetes users wait for. Until
-// probes exist a running container is a ready one.
+// conditions are the pod conditions that Kubernetes users wait for.
 func conditions(l *life, spec *corev1.Pod, st *corev1.PodStatus) []corev1.PodCondition {
 	ready := l.condemned() == nil && len(st.ContainerStatuses) > 0
 	for _, c := range st.ContainerStatuses {

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/podstead/podstead/pod"
 )
 
@@ -65,24 +67,38 @@ func (p *planner) stopAll(l *life, live []*pod.Container, scope pod.StopScope, d
 
 func (p *planner) stopOne(l *life, c *pod.Container, scope pod.StopScope, deadline pod.Moment, grace time.Duration, reason string) {
 	marked := signalled(c) && (c.Stopping.Scope == pod.StopPod || scope == pod.StopContainer)
-	switch {
-	case marked:
+	if marked {
 		p.killWhenDue(c, deadline)
-	case p.now >= deadline && grace > 0 || l.turn(c):
-		p.try(Stop{ID: c.ID, Container: c.Name, Scope: scope, Grace: grace, Reason: reason})
-	case p.now < deadline:
+		return
+	}
+	stop := Stop{ID: c.ID, Container: c.Name, Scope: scope, Grace: grace, Reason: reason}
+	// The hooks of all run at once, also of those whose turn comes later.
+	if !p.preStopped(l, c, &stop, deadline) {
+		return
+	}
+	if p.now >= deadline && grace > 0 || l.turn(c) {
+		p.try(stop)
+	} else if p.now < deadline {
 		p.wakeAt(deadline)
 	}
 }
 
 // stopContainer takes the next step in stopping one container of a pod that
-// goes on.
-func (p *planner) stopContainer(l *life, c *pod.Container, reason string) {
-	if !signalled(c) {
-		p.try(Stop{ID: c.ID, Container: c.Name, Scope: pod.StopContainer, Grace: l.grace(), Reason: reason})
+// goes on. A stop that was begun is carried on as it was begun.
+func (p *planner) stopContainer(l *life, c *pod.Container, s Stop) {
+	if signalled(c) {
+		p.killWhenDue(c, c.Stopping.Since.Moment.Add(c.Stopping.Grace))
 		return
 	}
-	p.killWhenDue(c, c.Stopping.Since.Moment.Add(c.Stopping.Grace))
+	s.ID, s.Container, s.Scope = c.ID, c.Name, pod.StopContainer
+	since := p.now
+	if begun := c.Stopping; begun != nil {
+		since = begun.Since.Moment
+		s.Reason, s.Grace, s.Failure = begun.Reason, begun.Grace, begun.Failure
+	}
+	if p.preStopped(l, c, &s, since.Add(s.Grace)) {
+		p.try(s)
+	}
 }
 
 // signalled tells whether a container is known to have been told to stop.
@@ -90,8 +106,8 @@ func signalled(c *pod.Container) bool { return c.Stopping != nil && !c.Stopping.
 
 // killWhenDue sends SIGKILL when the grace is over, again and again.
 func (p *planner) killWhenDue(c *pod.Container, deadline pod.Moment) {
-	if c.Role == pod.RoleSidecar || c.Role == pod.RolePause {
-		deadline = max(deadline, c.Stopping.Since.Moment.Add(p.LateGrace))
+	if c.Role == pod.RoleSidecar || c.Role == pod.RolePause || handler(c, pod.HookPreStop) != nil {
+		deadline = max(deadline, c.Stopping.Signalled.Moment.Add(p.LateGrace))
 	}
 	if p.now < deadline {
 		p.wakeAt(deadline)
@@ -121,10 +137,19 @@ func (l *life) live() []*pod.Container {
 
 // grace is the pod's terminationGracePeriodSeconds as last recorded.
 func (l *life) grace() time.Duration {
-	if r := l.recorded(); r != nil && r.Pod.Spec.TerminationGracePeriodSeconds != nil {
-		return time.Duration(*r.Pod.Spec.TerminationGracePeriodSeconds) * time.Second
+	if r := l.recorded(); r != nil {
+		return grace(r.Pod)
 	}
-	return 30 * time.Second
+	return grace(nil)
+}
+
+// grace is a pod's terminationGracePeriodSeconds, Kubernetes' default if it
+// is not known.
+func grace(p *corev1.Pod) time.Duration {
+	if p == nil || p.Spec.TerminationGracePeriodSeconds == nil {
+		return 30 * time.Second
+	}
+	return time.Duration(*p.Spec.TerminationGracePeriodSeconds) * time.Second
 }
 
 // turn tells whether it is a container's turn to be told to stop: init and

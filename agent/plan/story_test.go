@@ -76,6 +76,12 @@ func (w *world) command(d *datadriven.TestData) error {
 		w.registry[d.CmdArgs[1].Key] = d.CmdArgs[0].Key == "add"
 	case "ignore-term":
 		w.stubborn = d.CmdArgs[0].Key == "on"
+	case "verdict": // verdict CONTAINER KIND success|failure
+		if !w.judged(d.CmdArgs[0].Key, pod.ProbeKind(d.CmdArgs[1].Key), pod.ProbeOutcome(d.CmdArgs[2].Key)) {
+			return fmt.Errorf("no running container %s", d.CmdArgs[0].Key)
+		}
+	case "slow":
+		w.slow = d.CmdArgs[0].Key == "on"
 	case "restart":
 		for id, c := range w.containers {
 			if c.State == pod.StateRunning && c.Name == d.CmdArgs[0].Key {
@@ -101,6 +107,9 @@ func (w *world) outcome() string {
 		fmt.Fprintln(&b, "note:", note)
 	}
 	fmt.Fprintf(&b, "running: %s\n", orNone(w.liveText()))
+	if ready := w.unready(); ready != "" {
+		fmt.Fprintf(&b, "not ready: %s\n", ready)
+	}
 	if d.Wake != 0 {
 		fmt.Fprintf(&b, "wakes in %s\n", d.Wake.Sub(w.now))
 	}

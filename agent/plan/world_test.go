@@ -35,6 +35,11 @@ type world struct {
 	killed   map[string]pod.Moment
 	restart  map[string]bool
 
+	// verdicts of probes and hooks outlive podstead, not the host.
+	verdicts map[pod.ProbeID]pod.ProbeVerdict
+	// slow containers never succeed in their startup probe.
+	slow bool
+
 	// stubborn containers ignore SIGTERM; unkillable ones SIGKILL too.
 	stubborn, unkillable bool
 	runtimeDown          bool
@@ -59,7 +64,7 @@ func newWorld() *world {
 		containers: map[string]pod.Container{}, sandboxes: map[int]pod.Sandbox{},
 		registry: map[string]bool{}, images: map[string]pod.Image{},
 		begun: map[int]bool{}, resolved: map[plan.Name]pod.Image{}, failed: map[string]plan.Failure{},
-		killed: map[string]pod.Moment{}, restart: map[string]bool{},
+		killed: map[string]pod.Moment{}, restart: map[string]bool{}, verdicts: map[pod.ProbeID]pod.ProbeVerdict{},
 		streak: map[string]int{}, sigterm: map[string]pod.Moment{},
 	}
 }
@@ -71,7 +76,7 @@ func (w *world) stamp() pod.Stamp {
 func (w *world) have() plan.Have {
 	h := plan.Have{
 		RuntimeUp: !w.runtimeDown, LastInstance: w.history, Begun: w.begun,
-		Images: w.images, Resolved: w.resolved, Failed: w.failed, Killed: w.killed,
+		Images: w.images, Resolved: w.resolved, Failed: w.failed, Killed: w.killed, Verdicts: w.verdicts,
 	}
 	for _, c := range w.containers {
 		h.Containers = append(h.Containers, c)
@@ -100,6 +105,9 @@ func (w *world) settle() pod.Moment {
 	for range 200 {
 		d := w.decide()
 		a, ok := firstOf(d.Actions)
+		if !ok && w.probe() {
+			continue
+		}
 		if !ok {
 			if d.Wake != 0 && d.Wake <= w.now {
 				w.violate("L4 hot: wakes at %v, now is %v", d.Wake, w.now)
@@ -158,6 +166,9 @@ func (w *world) carryOut(a plan.Action) {
 		w.start(a)
 	case plan.Stop:
 		w.stop(a)
+	case plan.Hook:
+		w.judgeHook(a)
+		w.verdict(a.ID, a.Kind, pod.ProbeSuccess)
 	case plan.Kill:
 		w.kill(a)
 	case plan.Reap:
@@ -224,6 +235,7 @@ func (w *world) judgeStart(a plan.Start) {
 	}
 	if a.Role == pod.RoleApp {
 		w.judgeInit(a, spec)
+		w.judgeStarted(a, spec)
 	}
 }
 
@@ -254,7 +266,8 @@ func (w *world) judgeBackoff(a plan.Start) {
 			last = &c
 		}
 	}
-	changed := last == nil || last.Stopping != nil || w.restart[last.ID] || last.Sandbox != w.sandboxes[a.Instance].ID ||
+	asked := last != nil && last.Stopping != nil && !last.Stopping.Failure
+	changed := last == nil || asked || w.restart[last.ID] || last.Sandbox != w.sandboxes[a.Instance].ID ||
 		!reflect.DeepEqual(last.Spec(), pod.ContainerSpec(a.Desired.Pod, a.Container))
 	if changed {
 		w.streak[a.Container] = 0
@@ -275,9 +288,16 @@ func (w *world) stop(a plan.Stop) {
 	if w.want.Keep && a.Scope == pod.StopPod && !w.condemned(c.Instance.Number) {
 		w.violate("S3: %s although nobody can tell whether the pod is wanted", a)
 	}
-	s := pod.Stopping{Since: w.stamp(), Scope: a.Scope, Grace: a.Grace, Reason: a.Reason}
+	w.judgeStop(a, c)
+	s := pod.Stopping{Since: w.stamp(), Scope: a.Scope, Grace: a.Grace, Reason: a.Reason, Failure: a.Failure}
+	if !a.Since.IsZero() {
+		s.Since = a.Since
+	}
 	c.Stopping = &s
 	w.containers[a.ID] = c
+	if a.Hold {
+		return
+	}
 	if w.cutOff { // killed between the record and the signal
 		w.cutOff = false
 		w.crash()
@@ -310,8 +330,8 @@ func (w *world) kill(a plan.Kill) {
 	}
 	if _, sent := w.sigterm[a.ID]; !sent {
 		w.violate("S9: %s without a signal before", a)
-	} else if grace := c.Stopping.Grace; c.Role != pod.RoleSidecar && c.Role != pod.RolePause && w.now.Sub(w.sigterm[a.ID]) < grace && c.Stopping.Scope == pod.StopContainer {
-		w.violate("S9: %s after %s of %s grace", a, w.now.Sub(w.sigterm[a.ID]), grace)
+	} else if grace := c.Stopping.Grace; c.Role != pod.RoleSidecar && c.Role != pod.RolePause && w.now.Sub(w.graceFrom(c)) < grace && c.Stopping.Scope == pod.StopContainer {
+		w.violate("S9: %s after %s of %s grace", a, w.now.Sub(w.graceFrom(c)), grace)
 	}
 	if !w.unkillable {
 		w.exit(c.Name, 137)
@@ -386,6 +406,7 @@ func (w *world) reboot() {
 	w.now = 0
 	clear(w.sandboxes)
 	clear(w.sigterm)
+	clear(w.verdicts)
 	for id, c := range w.containers {
 		c.Created.Moment, c.Started.Moment = 0, 0
 		if c.Stopping != nil {

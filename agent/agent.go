@@ -34,6 +34,9 @@ type Config struct {
 	Cgroups    Cgroups
 	Logs       Logs
 	History    History
+	Probes     Probes
+	Hooks      Hooks
+	Verdicts   Verdicts
 
 	// Now reads CLOCK_BOOTTIME and the wall clock.
 	Now func() pod.Stamp
@@ -187,6 +190,7 @@ func (a *Agent) Run(ctx context.Context) error {
 
 	l := newLoop(a, func(work func(context.Context)) { workers.Go(func() { work(ctx) }) })
 	l.spawn(l.watch)
+	l.loadVerdicts()
 	if err := l.loadHistory(); err != nil {
 		l.event(pod.Key{}, warning, "StateRecovered", fmt.Sprintf("the history of instances could not be read and is begun anew: %v", err))
 	}

@@ -56,6 +56,7 @@ func newLoggingAgent(f *fake, log *zap.Logger) *agent.Agent {
 		Node:       pod.Node{ID: "node", Name: "edge", Allocatable: corev1.ResourceList{"memory": resource.MustParse("1Gi")}},
 		Containers: f, Images: f, Sandboxes: fakeSandboxes{f}, Network: fakeNetwork{f}, Volumes: fakeVolumes{f},
 		Cgroups: fakeCgroups{f}, Logs: fakeLogs{f}, History: fakeHistory{f},
+		Probes: fakeProbes{f}, Hooks: fakeHooks{f}, Verdicts: fakeVerdicts{f},
 		Now: now, Default: manifest.Default, Sources: []string{"local"}, Log: log,
 	})
 }

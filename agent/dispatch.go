@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/podstead/podstead/agent/plan"
 	"github.com/podstead/podstead/pod"
@@ -35,9 +36,9 @@ func (l *loop) dispatch(ps *podState, a plan.Action) {
 	if limited {
 		l.starts++
 	}
-	work := l.operation(ps, a)
+	work, timeout := l.operation(ps, a), l.timeout(a)
 	l.spawn(func(ctx context.Context) {
-		ctx, cancel := context.WithTimeout(ctx, l.cfg.OperationTimeout)
+		ctx, cancel := context.WithTimeout(ctx, timeout)
 		defer cancel()
 		applied, err := work(ctx)
 		l.send(func(l *loop) { l.finish(ps, a, applied, err) })
@@ -52,6 +53,19 @@ func takesSlot(a plan.Action) bool {
 		return true
 	default:
 		return false
+	}
+}
+
+// timeout bounds an operation. Hooks take as long as they are given.
+func (l *loop) timeout(a plan.Action) time.Duration {
+	hook, ok := a.(plan.Hook)
+	switch {
+	case !ok:
+		return l.cfg.OperationTimeout
+	case hook.Deadline != 0:
+		return hook.Deadline.Sub(l.cfg.Now().Moment)
+	default:
+		return maxHook
 	}
 }
 
@@ -142,6 +156,8 @@ func (l *loop) operation(ps *podState, a plan.Action) func(context.Context) (fac
 		return l.start(ps, a)
 	case plan.Stop:
 		return l.stop(ps, a)
+	case plan.Hook:
+		return l.hook(ps, a)
 	case plan.Kill:
 		return l.kill(ps, a)
 	case plan.Reap:

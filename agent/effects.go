@@ -27,7 +27,8 @@ type Containers interface {
 	Start(ctx context.Context, r pod.StartRequest) (pod.Container, error)
 	// Stop records the intent durably. If s.Signalled is set, it first sends
 	// the container's stop signal and then records it with the time at which
-	// it was sent. A container that is gone is no error.
+	// it was sent, which is also s.Since where the two were equal. A container
+	// that is gone is no error.
 	Stop(ctx context.Context, id string, s pod.Stopping) error
 	// Kill sends SIGKILL to every process of the container.
 	Kill(ctx context.Context, id string) error
@@ -77,6 +78,32 @@ type Network interface {
 	Remove(ctx context.Context, uid types.UID) error
 	// List names the pods that have a namespace.
 	List(ctx context.Context) ([]types.UID, error)
+	// Set makes the host's network do what is wanted for all pods, and keeps
+	// it so. Until the first call what a former podstead set stays.
+	Set(ctx context.Context, wanted pod.NetworkConfig) error
+	// Listeners finds who on the host's network holds any of the ports.
+	Listeners(ctx context.Context, ports []pod.HostPort) ([]pod.Listener, error)
+}
+
+// Probes makes probes. It hands verdicts to Agent.Judged.
+type Probes interface {
+	// Set replaces the probes that are made. It does not wait. Targets that
+	// stay as they are go on undisturbed.
+	Set(targets []pod.ProbeTarget)
+}
+
+// Hooks runs lifecycle hooks.
+type Hooks interface {
+	// Run returns when the hook has ended, with an error that says why it
+	// failed. The hook ends with ctx.
+	Run(ctx context.Context, container string, spec *corev1.Container, h *corev1.LifecycleHandler, host string) error
+}
+
+// Verdicts keeps what probes and hooks said over restarts of podstead, not of
+// the host: it may be lost, then everything is asked anew.
+type Verdicts interface {
+	Load() ([]pod.ProbeVerdict, error)
+	Save(verdicts []pod.ProbeVerdict) error
 }
 
 // Volumes makes and mounts what pods mount.

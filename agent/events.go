@@ -113,6 +113,9 @@ func (l *loop) succeeded(ps *podState, a plan.Action) {
 			l.exitEvent(ps, c)
 		}
 	case plan.Stop:
+		if !a.Since.IsZero() {
+			return // told when its preStop hook was begun
+		}
 		l.event(ps.key, normal, "Killing", fmt.Sprintf("Stopping container %s, grace %s: %s", a.Container, a.Grace, a.Reason))
 	case plan.Kill:
 		l.event(ps.key, warning, "Killing", fmt.Sprintf("Killing container %s: its grace is over", a.Container))

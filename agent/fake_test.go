@@ -45,6 +45,15 @@ type fake struct {
 	full error
 	// stuck is why volumes can't be removed.
 	stuck error
+
+	// targets are the probes to be made, verdicts what was saved of them.
+	targets  []pod.ProbeTarget
+	verdicts []pod.ProbeVerdict
+	// hook is what hooks do; they succeed at once if it is nil.
+	hook func(context.Context) error
+	// wired is what the network was set to; unset is why it can't be.
+	wired pod.NetworkConfig
+	unset error
 }
 
 func newFake() *fake {
@@ -236,9 +245,9 @@ type (
 	fakeHistory   struct{ *fake }
 )
 
-func (f fakeSandboxes) Prepare(ctx context.Context, i pod.Instance, uid types.UID, _ *corev1.Pod, _ pod.Attachment) (s pod.Sandbox, err error) {
+func (f fakeSandboxes) Prepare(ctx context.Context, i pod.Instance, uid types.UID, _ *corev1.Pod, net pod.Attachment) (s pod.Sandbox, err error) {
 	err = f.do(ctx, "sandbox", func() error {
-		s = pod.Sandbox{Instance: i, UID: uid, ID: "s" + string(uid), Ready: true}
+		s = pod.Sandbox{Instance: i, UID: uid, ID: "s" + string(uid), Ready: true, NetNS: net.NetNS, IPs: net.IPs}
 		f.sandboxes[uid] = s
 		return nil
 	})
@@ -260,7 +269,7 @@ func (f fakeSandboxes) Remove(ctx context.Context, uid types.UID) error {
 }
 
 func (f fakeNetwork) Ensure(context.Context, types.UID, *corev1.Pod) (pod.Attachment, error) {
-	return pod.Attachment{}, nil
+	return pod.Attachment{NetNS: "/net", IPs: []string{"10.0.0.1"}}, nil
 }
 func (f fakeNetwork) Remove(context.Context, types.UID) error               { return nil }
 func (f fakeVolumes) Prepare(context.Context, types.UID, *corev1.Pod) error { return nil }

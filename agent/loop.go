@@ -59,6 +59,14 @@ type loop struct {
 	starting map[string]bool
 	version  uint64
 	drained  chan struct{}
+
+	// verdicts of probes and hooks; unsaved ones wait for the writing of
+	// those before.
+	verdicts        map[pod.ProbeID]pod.ProbeVerdict
+	saving, unsaved bool
+	// retarget: the probes that are to be made changed.
+	retarget bool
+	network  networkState
 }
 
 func newLoop(a *Agent, spawn func(func(context.Context))) *loop {
@@ -74,6 +82,8 @@ func newLoop(a *Agent, spawn func(func(context.Context))) *loop {
 		node:    a.cfg.Node,
 		runtime: a.cfg.Runtime,
 		history: map[string]int{},
+
+		verdicts: map[pod.ProbeID]pod.ProbeVerdict{}, network: networkState{changed: true},
 	}
 	for i, name := range a.cfg.Sources {
 		l.sources[name] = pod.SourceState{Name: name, Priority: i}
@@ -120,6 +130,8 @@ func (l *loop) step() time.Duration {
 		l.relist()
 	}
 	l.measure(now.Moment)
+	l.setProbes()
+	l.setNetwork(now.Moment)
 	l.checkDrained()
 	if l.unpublished {
 		l.publishSnapshot(now)
@@ -129,6 +141,9 @@ func (l *loop) step() time.Duration {
 
 func (l *loop) sleep(now pod.Moment) time.Duration {
 	d := min(maxSleep, l.relistAt.Sub(now), max(l.measureAt.Sub(now), time.Second))
+	if l.network.changed && !l.network.setting && l.network.at > now {
+		d = min(d, l.network.at.Sub(now))
+	}
 	for _, ps := range l.pods {
 		if ps.wake != 0 {
 			d = min(d, ps.wake.Sub(now))
@@ -156,6 +171,7 @@ func (l *loop) decide(key pod.Key, now pod.Stamp) {
 	for _, a := range d.Actions {
 		l.dispatch(ps, a)
 	}
+	l.wired(ps, plan.Networks(have), plan.Probed(have, now.Moment))
 	if ps.empty() && want.Desired == nil && l.runtime.Up {
 		delete(l.pods, key)
 		delete(l.wants, key)

@@ -89,22 +89,34 @@ func (l *loop) startEnded(ps *podState, a plan.Start) {
 // pauseOOMScore is what the kubelet gives to sandboxes.
 const pauseOOMScore = -998
 
-// stop writes the intent, then sends the stop signal. The grace begins with
-// the signal, not with the wish for it: a containerd that hung must cost no
-// container its grace.
+// stop writes the intent, then sends the stop signal unless that is to wait
+// for a hook. The grace begins with the hook, or else with the signal, not
+// with the wish for it: a containerd that hung must cost no container its
+// grace.
 func (l *loop) stop(ps *podState, a plan.Stop) func(context.Context) (fact, error) {
 	cfg := l.cfg
-	s := pod.Stopping{Since: cfg.Now(), Scope: a.Scope, Grace: a.Grace, Reason: a.Reason}
+	s := pod.Stopping{Since: a.Since, Scope: a.Scope, Grace: a.Grace, Reason: a.Reason, Failure: a.Failure}
+	hooked := !a.Since.IsZero()
+	if !hooked {
+		s.Since = cfg.Now()
+	}
 	return func(ctx context.Context) (fact, error) {
 		if err := cfg.Containers.Stop(ctx, a.ID, s); err != nil {
 			return nil, fmt.Errorf("record the stop of container %s: %w", a.Container, err)
 		}
-		s.Signalled = cfg.Now()
-		if err := cfg.Containers.Stop(ctx, a.ID, s); err != nil {
-			return nil, fmt.Errorf("stop container %s: %w", a.Container, err)
+		if !a.Hold {
+			s.Signalled = cfg.Now()
+			if !hooked {
+				s.Since = s.Signalled
+			}
+			if err := cfg.Containers.Stop(ctx, a.ID, s); err != nil {
+				return nil, fmt.Errorf("stop container %s: %w", a.Container, err)
+			}
+			s.Signalled = cfg.Now()
+			if !hooked {
+				s.Since = s.Signalled
+			}
 		}
-		s.Since = cfg.Now()
-		s.Signalled = s.Since
 		return func(*loop) {
 			if c, ok := ps.containers[a.ID]; ok {
 				c.Stopping = &s

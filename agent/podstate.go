@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"context"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
@@ -29,6 +30,12 @@ type podState struct {
 	busy map[string]bool
 	// restart holds the containers that an operator wants restarted.
 	restart map[string]bool
+	// hooks end the hooks that run in a container.
+	hooks map[string][]context.CancelFunc
+	// networks and targets are what the host's network has to do for the pod
+	// and which probes are to be made of it.
+	networks []pod.PodNetwork
+	targets  []pod.ProbeTarget
 	// rev rises with every result of an operation on the pod, so that an
 	// observation that is older than the result is recognised.
 	rev int
@@ -51,6 +58,7 @@ func newPodState(key pod.Key, seen pod.Stamp) *podState {
 		cleared:    map[int]*pod.Desired{},
 		busy:       map[string]bool{},
 		restart:    map[string]bool{},
+		hooks:      map[string][]context.CancelFunc{},
 	}
 }
 
@@ -107,6 +115,9 @@ func (ps *podState) put(c pod.Container) {
 		c.Exit = &pod.Exit{Code: 137, Reason: pod.ExitUnknown}
 	}
 	ps.containers[c.ID] = c
+	if c.State != pod.StateRunning {
+		ps.endHooks(c.ID)
+	}
 	ps.lastInstance = max(ps.lastInstance, c.Instance.Number)
 }
 
@@ -115,6 +126,15 @@ func (ps *podState) drop(id string) {
 	delete(ps.containers, id)
 	delete(ps.killed, id)
 	delete(ps.restart, id)
+	ps.endHooks(id)
+}
+
+// endHooks ends the hooks of a container that runs no more.
+func (ps *podState) endHooks(id string) {
+	for _, end := range ps.hooks[id] {
+		end()
+	}
+	delete(ps.hooks, id)
 }
 
 // have is what the plan sees of a pod.
@@ -129,6 +149,7 @@ func (l *loop) have(ps *podState) plan.Have {
 		Killed:       ps.killed,
 		Exceeded:     ps.exceeded,
 		Cleared:      ps.cleared,
+		Verdicts:     l.verdicts,
 	}
 	for _, c := range ps.containers {
 		h.Containers = append(h.Containers, c)

@@ -23,8 +23,11 @@ func (r *Runtime) Stop(ctx context.Context, id string, s pod.Stopping) error {
 		if err := r.sendStop(ctx, id); err != nil {
 			return err
 		}
-		s.Since = r.now()
-		s.Signalled = s.Since
+		sent := r.now()
+		if s.Since.Moment == s.Signalled.Moment {
+			s.Since = sent
+		}
+		s.Signalled = sent
 	}
 	_, err := r.write(ctx, id, partStopping, stopping{Stopping: s, Boot: r.cfg.BootID})
 	if err != nil && !isNotFound(err) {

@@ -103,11 +103,13 @@ func (l *loop) wakeWaiting() {
 
 // inTurn lists the pods that are to be decided: first those that want slots,
 // in the order in which they asked. A pod keeps its place until it has all it
-// wants, and pods that are restarted all the time keep no other from its start.
+// wants, also while it waits for an image, and pods that are restarted all the
+// time keep no other from its start.
 func (l *loop) inTurn() []pod.Key {
 	maps.DeleteFunc(l.asked, func(key pod.Key, _ int) bool {
 		ps := l.pods[key]
-		return !l.dirty[key] && !slices.Contains(l.waiting, key) && (ps == nil || len(ps.busy) == 0)
+		busy := ps != nil && len(ps.busy) > 0
+		return !busy && !l.dirty[key] && !slices.Contains(l.waiting, key) && !l.waitsForImage(key)
 	})
 	keys := sortedKeys(l.dirty)
 	place := func(key pod.Key) int {

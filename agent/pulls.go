@@ -27,6 +27,16 @@ func (l *loop) image(name string) *imageState {
 	return l.images[name]
 }
 
+// waitsForImage tells whether a pull is under way for a pod.
+func (l *loop) waitsForImage(key pod.Key) bool {
+	for _, img := range l.images {
+		if _, waits := img.waiters[key]; waits {
+			return true
+		}
+	}
+	return false
+}
+
 // presentImages are the images known to be present of those a pod names.
 func (l *loop) presentImages(key pod.Key) map[string]pod.Image {
 	present := map[string]pod.Image{}

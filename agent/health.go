@@ -129,7 +129,8 @@ func (l *loop) hook(ps *podState, a plan.Hook) func(context.Context) (fact, erro
 		stop := context.AfterFunc(dead, cancel)
 		defer stop()
 		err := cfg.Hooks.Run(ctx, a.ID, a.Spec, a.Handler, a.Host)
-		if dead.Err() != nil {
+		late := errors.Is(ctx.Err(), context.DeadlineExceeded)
+		if dead.Err() != nil && !late {
 			return nil, nil
 		}
 		if errors.Is(err, pod.ErrUnavailable) {
@@ -137,7 +138,7 @@ func (l *loop) hook(ps *podState, a plan.Hook) func(context.Context) (fact, erro
 		}
 		v := pod.ProbeVerdict{ProbeID: pod.ProbeID{Container: a.ID, Kind: a.Kind}, Outcome: pod.ProbeSuccess, At: cfg.Now()}
 		switch {
-		case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		case late:
 			v.Outcome, v.Message = pod.ProbeFailure, "it was still running when its time was over"
 		case err != nil:
 			v.Outcome, v.Message = pod.ProbeFailure, err.Error()

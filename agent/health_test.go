@@ -156,6 +156,7 @@ func TestEndlessPreStopHookEndsWithTheGrace(t *testing.T) {
 		settle(time.Second)
 		f.set(func(f *fake) {
 			f.hook = func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+			f.delay = 100 * time.Millisecond
 		})
 		a.Publish(source())
 		settle(29 * time.Second)

@@ -6,6 +6,8 @@ import (
 	"github.com/distribution/reference"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/podstead/podstead/pod"
 )
 
 // Default fills in what the API server of Kubernetes fills in for the fields
@@ -27,11 +29,20 @@ func Default(p *corev1.Pod) {
 	}
 }
 
-// forgetPlatitudes clears fields of which only values are accepted that say
-// what is so anyway, so that writing them changes nothing.
+// forgetPlatitudes clears fields that say what is so anyway, so that writing
+// them changes nothing.
 func forgetPlatitudes(p *corev1.Pod) {
 	s := &p.Spec
-	s.OS, s.HostUsers, s.SetHostnameAsFQDN, s.RuntimeClassName, s.HostnameOverride = nil, nil, nil, nil, nil
+	s.OS, s.HostUsers, s.RuntimeClassName = nil, nil, nil
+	if s.SetHostnameAsFQDN != nil && !*s.SetHostnameAsFQDN {
+		s.SetHostnameAsFQDN = nil
+	}
+	if s.HostnameOverride != nil && *s.HostnameOverride == "" {
+		s.HostnameOverride = nil
+	}
+	if c := s.DNSConfig; c != nil && len(c.Nameservers)+len(c.Searches)+len(c.Options) == 0 {
+		s.DNSConfig = nil
+	}
 }
 
 func setDefault[T comparable](field *T, value T) {
@@ -54,6 +65,10 @@ func defaultSpec(s *corev1.PodSpec) {
 	setDefault(&s.SchedulerName, corev1.DefaultSchedulerName)
 	setPointer(&s.EnableServiceLinks, corev1.DefaultEnableServiceLinks)
 	setPointer(&s.SecurityContext, corev1.PodSecurityContext{})
+	for i := range s.SecurityContext.Sysctls {
+		c := &s.SecurityContext.Sysctls[i]
+		c.Name = pod.SysctlName(c.Name)
+	}
 }
 
 func defaultContainer(c *corev1.Container, hostNetwork bool) {

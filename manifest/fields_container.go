@@ -32,10 +32,10 @@ func containerFields() []Field {
 func containerPartFields() []Field {
 	return slices.Concat(of("ContainerPort",
 		supported("name"),
-		supportedNote("hostPort", "with hostNetwork only, and then equal to containerPort"),
+		supportedNote("hostPort", "TCP and UDP; with hostNetwork equal to containerPort"),
 		supportedNote("containerPort", "for people and names: a port is open when the program listens"),
 		supported("protocol"),
-		refused("hostIP", laterOn+"; let the program listen on that address", "", "0.0.0.0", "::"),
+		supportedNote("hostIP", "with hostNetwork it only says which port is taken: the program itself listens"),
 	), of("EnvVar",
 		supported("name"),
 		supportedNote("value", "$(NAME) refers to variables above it, $$ is a dollar"),

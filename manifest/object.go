@@ -16,7 +16,6 @@ func (p *parser) pod(root *node, found []trouble) {
 	decoded, troubles := d.pod(root)
 	found = append(found, troubles...)
 	Default(decoded)
-	found = append(found, hostPortTroubles(decoded)...)
 	found = append(found, p.further(decoded, found)...)
 	for i := range found {
 		if found[i].at == (place{}) {
@@ -87,27 +86,4 @@ func below(path, root string) bool {
 
 func parentOf(path string) string {
 	return path[:max(strings.LastIndexAny(path, ".["), 0)]
-}
-
-// hostPortTroubles reports host ports of pods with a network of their own:
-// nothing would listen there.
-func hostPortTroubles(p *corev1.Pod) []trouble {
-	if p.Spec.HostNetwork {
-		return nil
-	}
-	var found []trouble
-	for _, list := range containerLists(p) {
-		for i, c := range list.containers {
-			for j, port := range c.Ports {
-				if port.HostPort == 0 {
-					continue
-				}
-				found = append(found, trouble{
-					reason: pod.ReasonUnsupportedField, field: listPath(list.path, i, "ports", j, "hostPort"),
-					message: "forwarding of ports is " + laterOn + "; set hostNetwork: true, or leave hostPort out",
-				})
-			}
-		}
-	}
-	return found
 }

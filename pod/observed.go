@@ -226,6 +226,11 @@ type Sandbox struct {
 	// FilesDir is a small tmpfs for files that podstead makes for this pod
 	// (termination logs, logger status).
 	FilesDir string
+	// EtcDir holds the files hosts, hostname and resolv.conf, which every
+	// container finds in /etc; empty for a sandbox that was made without.
+	EtcDir string
+	// Notes say what the sandbox lacks of what was asked for, for people.
+	Notes []string
 	// Hostname is the pod's host name.
 	Hostname string
 	// IPs are the pod's addresses, host's for hostNetwork, none for a pod

@@ -41,7 +41,7 @@ func Admit(claims []Claim, allocatable corev1.ResourceList) map[pod.Key]Want {
 		return 1
 	})
 	verdicts := map[pod.Key]Want{}
-	granted := grants{ports: map[hostPort]pod.Key{}}
+	granted := grants{ports: portTable{}}
 	for _, c := range claims {
 		if c.Wanted == nil {
 			continue
@@ -61,30 +61,9 @@ func Admit(claims []Claim, allocatable corev1.ResourceList) map[pod.Key]Want {
 	return verdicts
 }
 
-// holders lists who holds each port of the host now.
-func holders(claims []Claim) map[hostPort][]pod.Key {
-	held := map[hostPort][]pod.Key{}
-	for _, c := range claims {
-		if c.Live == nil {
-			continue
-		}
-		for _, hp := range hostPorts(c.Live) {
-			held[hp] = append(held[hp], c.Key)
-		}
-	}
-	return held
-}
-
-type hostPort struct {
-	port     int32
-	protocol corev1.Protocol
-}
-
-func (h hostPort) String() string { return fmt.Sprintf("%d/%s", h.port, h.protocol) }
-
 // grants is what was given to the wanted pods so far.
 type grants struct {
-	ports       map[hostPort]pod.Key
+	ports       portTable
 	cpu, memory resource.Quantity
 }
 
@@ -98,11 +77,7 @@ func (g *grants) take(c Claim, allocatable corev1.ResourceList) *Obstacle {
 			return o
 		}
 	}
-	for _, hp := range hostPorts(version) {
-		if _, taken := g.ports[hp]; !taken {
-			g.ports[hp] = c.Key
-		}
-	}
+	g.ports.add(version, c.Key)
 	r := pod.Requests(version)
 	g.cpu.Add(r[corev1.ResourceCPU])
 	g.memory.Add(r[corev1.ResourceMemory])
@@ -111,9 +86,9 @@ func (g *grants) take(c Claim, allocatable corev1.ResourceList) *Obstacle {
 
 func (g *grants) refuse(c Claim, version *corev1.Pod, allocatable corev1.ResourceList) *Obstacle {
 	for _, hp := range hostPorts(version) {
-		if holder, taken := g.ports[hp]; taken {
+		if holder, taken := g.ports.holder(hp, c.Key); taken {
 			return &Obstacle{Reason: "PortConflict", Message: fmt.Sprintf(
-				"host port %s is taken by pod %s: pod %s starts when it is free", hp, holder, c.Key)}
+				"host port %s is taken by pod %s: pod %s starts when it is free", portName(hp), holder, c.Key)}
 		}
 	}
 	requests := pod.Requests(version)
@@ -135,29 +110,12 @@ func (g *grants) refuse(c Claim, version *corev1.Pod, allocatable corev1.Resourc
 }
 
 // heldByOther finds a port that another pod's containers still hold.
-func heldByOther(c Claim, held map[hostPort][]pod.Key) *Obstacle {
+func heldByOther(c Claim, held portTable) *Obstacle {
 	for _, hp := range hostPorts(c.Wanted) {
-		for _, holder := range held[hp] {
-			if holder != c.Key {
-				return &Obstacle{Reason: "PortConflict", Message: fmt.Sprintf(
-					"host port %s is still held by pod %s, which is on its way out: pod %s starts right after", hp, holder, c.Key)}
-			}
+		if holder, taken := held.holder(hp, c.Key); taken {
+			return &Obstacle{Reason: "PortConflict", Message: fmt.Sprintf(
+				"host port %s is still held by pod %s, which is on its way out: pod %s starts right after", portName(hp), holder, c.Key)}
 		}
 	}
 	return nil
-}
-
-// hostPorts lists the ports of the host that a pod takes.
-func hostPorts(p *corev1.Pod) []hostPort {
-	var ports []hostPort
-	for _, list := range [][]corev1.Container{p.Spec.InitContainers, p.Spec.Containers} {
-		for i := range list {
-			for _, port := range list[i].Ports {
-				if port.HostPort != 0 {
-					ports = append(ports, hostPort{port.HostPort, port.Protocol})
-				}
-			}
-		}
-	}
-	return ports
 }

@@ -20,6 +20,9 @@ func (p *planner) run(l *life, d *pod.Desired) {
 		p.finish(l, reason)
 		return
 	}
+	if l.sandbox != nil {
+		p.Notes = append(p.Notes, l.sandbox.Notes...)
+	}
 	p.wakeAtDeadline(l, d.Pod)
 	p.postStart(l)
 	p.stopChanged(l, d)

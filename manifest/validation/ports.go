@@ -71,14 +71,16 @@ func protocolOf(p *corev1.ContainerPort) corev1.Protocol {
 
 func (c *checker) hostPort(p *corev1.ContainerPort, at *field.Path) {
 	if p.HostIP != "" {
-		for _, e := range validation.IsValidIP(at.Child("hostIP"), p.HostIP) {
-			c.refuse(at.Child("hostIP"), pod.ReasonInvalidPort, finding{e.Detail, quote(p.HostIP), "an IPv4 or IPv6 address"})
-		}
+		c.ipAddress(at.Child("hostIP"), pod.ReasonInvalidPort, p.HostIP)
 	}
 	if p.HostPort == 0 {
 		return
 	}
 	c.inRange(at.Child("hostPort"), pod.ReasonInvalidPort, int64(p.HostPort), 1, maxPort)
+	if p.Protocol == corev1.ProtocolSCTP && !c.pod.Spec.HostNetwork {
+		c.refuse(at.Child("hostPort"), pod.ReasonUnsupportedField, finding{
+			"can't be had for SCTP, which podstead does not forward", itoa(p.HostPort), "TCP or UDP, hostNetwork: true, or hostPort left out"})
+	}
 	if c.pod.Spec.HostNetwork && p.HostPort != p.ContainerPort {
 		c.refuse(at.Child("hostPort"), pod.ReasonInvalidPort, finding{
 			"must equal containerPort under hostNetwork: the program listens on the host itself", itoa(p.HostPort), itoa(p.ContainerPort)})

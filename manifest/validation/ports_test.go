@@ -39,6 +39,11 @@ func TestPorts(t *testing.T) {
 			ports(port{ContainerPort: 80, HostIP: "::1"})},
 		{"hostPort", ports(port{ContainerPort: 80, HostPort: 65536}),
 			[]string{at + ".hostPort: invalid-port: is out of range (got 65536, want 1 to 65535)"}, ports(port{ContainerPort: 80, HostPort: 65535})},
+		{"hostPort for SCTP", ports(port{ContainerPort: 80, HostPort: 80, Protocol: "SCTP"}),
+			[]string{at + ".hostPort: unsupported-field: can't be had for SCTP, which podstead does not forward (got 80, want TCP or UDP, hostNetwork: true, or hostPort left out)"},
+			func(p *corev1.Pod, k *corev1.Container) {
+				p.Spec.HostNetwork, k.Ports = true, []port{{ContainerPort: 80, HostPort: 80, Protocol: "SCTP"}}
+			}},
 	})
 }
 

@@ -27,6 +27,7 @@ func (c *checker) podSecurity(s *corev1.PodSecurityContext, at *field.Path) {
 		oneOf(c, at.Child("fsGroupChangePolicy"), *s.FSGroupChangePolicy, corev1.FSGroupChangeOnRootMismatch, corev1.FSGroupChangeAlways)
 	}
 	c.seccomp(s.SeccompProfile, at.Child("seccompProfile"))
+	c.sysctls(s.Sysctls, at.Child("sysctls"))
 }
 
 // security checks a container's security context. It is called for containers

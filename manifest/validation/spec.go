@@ -5,7 +5,6 @@ import (
 	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/podstead/podstead/pod"
@@ -16,9 +15,8 @@ func (c *checker) spec(s *corev1.PodSpec, at *field.Path) {
 	oneOf(c, at.Child("restartPolicy"), s.RestartPolicy,
 		corev1.RestartPolicyAlways, corev1.RestartPolicyOnFailure, corev1.RestartPolicyNever)
 	c.durations(s, at)
-	if s.Hostname != "" {
-		c.refuseAll(at.Child("hostname"), pod.ReasonInvalidName, s.Hostname, validation.IsDNS1123Label(s.Hostname))
-	}
+	c.hostNames(s, at)
+	c.dns(s, at)
 	if s.HostPID && isTrue(s.ShareProcessNamespace) {
 		c.refuse(at.Child("shareProcessNamespace"), pod.ReasonInvalid, finding{
 			"and hostPID can't both be true: the containers would share the host's processes already", "true", "one of the two"})

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/podstead/podstead/internal/nspin"
 	"github.com/podstead/podstead/pod"
@@ -20,20 +21,23 @@ const (
 	filesOptions = "mode=0755,size=1048576"
 )
 
-// pinNamespaces makes the namespaces of a sandbox, the host name set.
-func pinNamespaces(b pod.Sandbox) error {
+// pinNamespaces makes the namespaces of a sandbox, host name and settings of
+// the kernel set.
+func pinNamespaces(b pod.Sandbox, p *corev1.Pod) error {
 	paths := namespaces(b)
 	if len(paths) == 0 {
 		return nil
 	}
 	return nspin.Pin(paths, func() error {
-		if b.UTSNS == "" {
+		if b.UTSNS != "" {
+			if err := unix.Sethostname([]byte(b.Hostname)); err != nil {
+				return fmt.Errorf("set host name %q: %w", b.Hostname, err)
+			}
+		}
+		if b.IPCNS == "" {
 			return nil
 		}
-		if err := unix.Sethostname([]byte(b.Hostname)); err != nil {
-			return fmt.Errorf("set host name %q: %w", b.Hostname, err)
-		}
-		return nil
+		return setIPCSysctls(p)
 	})
 }
 

@@ -34,6 +34,8 @@ type record struct {
 	UTSNS    string   `json:"utsNS,omitempty"`
 	ShmDir   string   `json:"shmDir,omitempty"`
 	FilesDir string   `json:"filesDir"`
+	EtcDir   string   `json:"etcDir,omitempty"`
+	Notes    []string `json:"notes,omitempty"`
 	Hostname string   `json:"hostname"`
 	IPs      []string `json:"ips,omitempty"`
 	// Created is of the boot of BootID.
@@ -44,7 +46,8 @@ func recordOf(b pod.Sandbox, bootID string) record {
 	return record{
 		ID: b.ID, UID: b.UID, Namespace: b.Instance.Namespace, Name: b.Instance.Name, Instance: b.Instance.Number,
 		BootID: bootID, NetNS: b.NetNS, IPCNS: b.IPCNS, UTSNS: b.UTSNS,
-		ShmDir: b.ShmDir, FilesDir: b.FilesDir, Hostname: b.Hostname, IPs: b.IPs, Created: b.Created,
+		ShmDir: b.ShmDir, FilesDir: b.FilesDir, EtcDir: b.EtcDir, Notes: b.Notes,
+		Hostname: b.Hostname, IPs: b.IPs, Created: b.Created,
 	}
 }
 
@@ -52,7 +55,8 @@ func (r record) sandbox() pod.Sandbox {
 	return pod.Sandbox{
 		Instance: pod.Instance{Key: pod.Key{Namespace: r.Namespace, Name: r.Name}, Number: r.Instance},
 		UID:      r.UID, ID: r.ID, NetNS: r.NetNS, IPCNS: r.IPCNS, UTSNS: r.UTSNS,
-		ShmDir: r.ShmDir, FilesDir: r.FilesDir, Hostname: r.Hostname, IPs: r.IPs, Created: r.Created,
+		ShmDir: r.ShmDir, FilesDir: r.FilesDir, EtcDir: r.EtcDir, Notes: r.Notes,
+		Hostname: r.Hostname, IPs: r.IPs, Created: r.Created,
 	}
 }
 

@@ -1,9 +1,11 @@
 // Package sandbox makes what the containers of a pod share besides network,
 // cgroup and volumes: pinned IPC and UTS namespaces, a tmpfs for /dev/shm and
-// a small one for the files that podstead makes for the pod.
+// a small one for the files that podstead makes for the pod, /etc/hosts and
+// /etc/resolv.conf among them.
 package sandbox
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -21,6 +23,7 @@ import (
 	"github.com/podstead/podstead/internal/mounts"
 	"github.com/podstead/podstead/internal/nspin"
 	"github.com/podstead/podstead/pod"
+	"github.com/podstead/podstead/runtime/sandbox/names"
 )
 
 // Config says where sandboxes are.
@@ -33,14 +36,25 @@ type Config struct {
 	BootID string
 	// Now reads CLOCK_BOOTTIME and the wall clock.
 	Now func() pod.Stamp
+	// HostsFile, ResolvConf and UpstreamResolvConf are the host's files that
+	// those of pods are made from, read when a sandbox is made; /etc/hosts,
+	// /etc/resolv.conf and /run/systemd/resolve/resolv.conf. The last one is
+	// looked at where the second names nobody that a pod can ask.
+	HostsFile, ResolvConf, UpstreamResolvConf string
+}
+
+func (c Config) withDefaults() Config {
+	c.HostsFile = cmp.Or(c.HostsFile, "/etc/hosts")
+	c.ResolvConf = cmp.Or(c.ResolvConf, "/etc/resolv.conf")
+	c.UpstreamResolvConf = cmp.Or(c.UpstreamResolvConf, "/run/systemd/resolve/resolv.conf")
+	return c
 }
 
 // Sandboxes makes, finds and removes sandboxes. Its methods may be called at
 // the same time for different pods.
 type Sandboxes struct {
-	dir    string
-	bootID string
-	now    func() pod.Stamp
+	cfg Config
+	dir string
 }
 
 // New changes nothing on the host.
@@ -51,14 +65,19 @@ func New(cfg Config) (*Sandboxes, error) {
 	if cfg.BootID == "" {
 		return nil, errors.New("sandboxes: the boot id is empty: want the content of /proc/sys/kernel/random/boot_id")
 	}
-	return &Sandboxes{dir: filepath.Join(cfg.RunDir, "pods"), bootID: cfg.BootID, now: cfg.Now}, nil
+	return &Sandboxes{cfg: cfg.withDefaults(), dir: filepath.Join(cfg.RunDir, "pods")}, nil
 }
 
 // Prepare makes the sandbox of an instance or finds it made. One that is not
 // whole, or of another boot or instance, is taken away and made anew with a
-// new ID.
+// new ID. A host name that Linux would not take, or a setting of the kernel
+// that it refuses, is a *pod.Refused.
 func (s *Sandboxes) Prepare(ctx context.Context, i pod.Instance, uid types.UID, p *corev1.Pod, net pod.Attachment) (pod.Sandbox, error) {
 	dir, err := s.path(uid)
+	if err != nil {
+		return pod.Sandbox{}, err
+	}
+	called, err := s.names(p)
 	if err != nil {
 		return pod.Sandbox{}, err
 	}
@@ -67,13 +86,12 @@ func (s *Sandboxes) Prepare(ctx context.Context, i pod.Instance, uid types.UID, 
 		return pod.Sandbox{}, err
 	}
 	if have.Ready && have.Instance == i && have.NetNS == net.NetNS {
-		have.IPs = net.IPs
-		return have, nil
+		return s.readdress(dir, have, p, called, net.IPs)
 	}
 	if err := mounts.RemoveAll(ctx, dir); err != nil {
 		return pod.Sandbox{}, fmt.Errorf("sandbox of pod %s: clear what is half-made: %w", uid, err)
 	}
-	made, err := s.make(ctx, dir, plan(i, uid, p, net))
+	made, err := s.make(ctx, dir, plan(i, uid, p, net), p, called)
 	if err != nil {
 		return pod.Sandbox{}, fmt.Errorf("sandbox of pod %s: %w", uid, err)
 	}
@@ -83,53 +101,66 @@ func (s *Sandboxes) Prepare(ctx context.Context, i pod.Instance, uid types.UID, 
 // plan describes the sandbox that a pod needs, with paths relative to its
 // folder.
 func plan(i pod.Instance, uid types.UID, p *corev1.Pod, net pod.Attachment) pod.Sandbox {
-	s := pod.Sandbox{Instance: i, UID: uid, NetNS: net.NetNS, IPs: net.IPs, FilesDir: "files"}
+	s := pod.Sandbox{Instance: i, UID: uid, NetNS: net.NetNS, IPs: net.IPs, FilesDir: "files", EtcDir: "files/etc"}
 	if !p.Spec.HostIPC {
 		s.IPCNS, s.ShmDir = "ns/ipc", "shm"
 	}
-	// On the host's network the host's name is used too: they go together in
-	// Kubernetes.
 	if !p.Spec.HostNetwork {
-		s.UTSNS, s.Hostname = "ns/uts", Hostname(p)
+		s.UTSNS = "ns/uts"
 	}
 	return s
 }
 
-func (s *Sandboxes) make(ctx context.Context, dir string, b pod.Sandbox) (_ pod.Sandbox, err error) {
+// names says what a pod is called. On the host's network the host's name is
+// used too: they go together in Kubernetes.
+func (s *Sandboxes) names(p *corev1.Pod) (names.Names, error) {
+	if !p.Spec.HostNetwork {
+		return names.Of(p)
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return names.Names{}, fmt.Errorf("ask the host's name: %w", err)
+	}
+	return names.Names{Host: host, Kernel: host}, nil
+}
+
+func (s *Sandboxes) make(ctx context.Context, dir string, b pod.Sandbox, p *corev1.Pod, called names.Names) (_ pod.Sandbox, err error) {
 	if err := errors.Join(ctx.Err(), os.MkdirAll(dir, 0o700)); err != nil {
 		return b, err
 	}
-	if b.Hostname == "" {
-		name, err := os.Hostname()
-		if err != nil {
-			return b, fmt.Errorf("ask the host's name: %w", err)
-		}
-		b.Hostname = name
-	}
 	b = below(dir, b)
-	if err := pinNamespaces(b); err != nil {
+	b.Hostname = called.Kernel
+	if err := pinNamespaces(b, p); err != nil {
 		return b, err
 	}
 	if err := mountFolders(b); err != nil {
+		return b, err
+	}
+	if b.Notes, err = s.writeFiles(b, p, called); err != nil {
 		return b, err
 	}
 	id := make([]byte, 8)
 	if _, err := rand.Read(id); err != nil {
 		return b, fmt.Errorf("make an id: %w", err)
 	}
-	b.ID, b.Ready, b.Created = hex.EncodeToString(id), true, s.now()
-	r := recordOf(b, s.bootID)
+	b.ID, b.Ready, b.Created = hex.EncodeToString(id), true, s.cfg.Now()
+	return b, s.record(dir, b)
+}
+
+// record writes down that a sandbox is whole.
+func (s *Sandboxes) record(dir string, b pod.Sandbox) (err error) {
+	r := recordOf(b, s.cfg.BootID)
 	if b.NetNS != "" {
 		if r.NetInode, err = nspin.Inode(b.NetNS); err != nil {
-			return b, err
+			return err
 		}
 	}
-	return b, writeRecord(dir, r)
+	return writeRecord(dir, r)
 }
 
 // below makes the relative paths of a plan absolute.
 func below(dir string, b pod.Sandbox) pod.Sandbox {
-	for _, p := range []*string{&b.IPCNS, &b.UTSNS, &b.ShmDir, &b.FilesDir} {
+	for _, p := range []*string{&b.IPCNS, &b.UTSNS, &b.ShmDir, &b.FilesDir, &b.EtcDir} {
 		if *p != "" {
 			*p = filepath.Join(dir, *p)
 		}
@@ -177,7 +208,7 @@ func (s *Sandboxes) look(uid types.UID) (pod.Sandbox, error) {
 	if b.UID != uid || b.ID == "" {
 		return pod.Sandbox{UID: uid}, nil
 	}
-	if r.BootID != s.bootID {
+	if r.BootID != s.cfg.BootID {
 		return b, nil
 	}
 	if b.Ready, err = whole(r); err != nil {

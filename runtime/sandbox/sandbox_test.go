@@ -274,20 +274,3 @@ func TestRemoveReportsWhatIsBusy(t *testing.T) {
 		t.Error(err)
 	}
 }
-
-func TestHostname(t *testing.T) {
-	long := strings.Repeat("a", 62) + "-bcd"
-	for _, tc := range []struct{ name, hostname, want string }{
-		{"web", "", "web"},
-		{"web", "front", "front"},
-		{"web.example.org", "", "web.example.org"},
-		{strings.Repeat("a", 70), "", strings.Repeat("a", 63)},
-		{long, "", strings.Repeat("a", 62)},
-	} {
-		p := web()
-		p.Name, p.Spec.Hostname = tc.name, tc.hostname
-		if got := sandbox.Hostname(p); got != tc.want {
-			t.Errorf("Hostname of %q, %q = %q, want %q", tc.name, tc.hostname, got, tc.want)
-		}
-	}
-}

@@ -47,7 +47,7 @@ func input(p *corev1.Pod) spec.Input {
 		Sandbox: pod.Sandbox{
 			ID: "s1", Instance: instance, UID: uid, Ready: true,
 			NetNS: "/run/podstead/ns/6f0c/net", IPCNS: "/run/podstead/ns/6f0c/ipc", UTSNS: "/run/podstead/ns/6f0c/uts",
-			ShmDir: "/run/podstead/pods/6f0c/shm", FilesDir: "/run/podstead/pods/6f0c/files",
+			ShmDir: "/run/podstead/pods/6f0c/shm", FilesDir: "/run/podstead/pods/6f0c/files", EtcDir: "/run/podstead/pods/6f0c/files/etc",
 			Hostname: "web", IPs: []string{"10.99.0.7", "fd00::7"},
 		},
 		CgroupPath:  "/podstead/burstable/pod6f0c/app",

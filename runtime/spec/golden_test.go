@@ -144,7 +144,7 @@ func goldenSharing() map[string]change {
 	return map[string]change{
 		"host-namespaces": func(p *corev1.Pod, in *spec.Input) {
 			p.Spec.HostNetwork, p.Spec.HostPID, p.Spec.HostIPC = true, true, true
-			in.Request.Sandbox = pod.Sandbox{ID: "s1", Ready: true, IPs: []string{"192.0.2.10"}}
+			in.Request.Sandbox = pod.Sandbox{ID: "s1", Ready: true, IPs: []string{"192.0.2.10"}, EtcDir: "/run/podstead/pods/6f0c/files/etc"}
 		},
 		"share-processes": func(p *corev1.Pod, in *spec.Input) {
 			p.Spec.ShareProcessNamespace = new(true)
@@ -177,6 +177,13 @@ func goldenContent() map[string]change {
 				{Source: "/v/shm", Target: "/dev/shm", Propagation: "private"},
 			}
 		},
+		"own-hosts": func(_ *corev1.Pod, in *spec.Input) {
+			in.Request.Mounts = []pod.Mount{{Source: "/v/hosts", Target: "/etc/hosts", ReadOnly: true, Propagation: "private"}}
+		},
+		"own-etc": func(_ *corev1.Pod, in *spec.Input) {
+			in.Request.Mounts = []pod.Mount{{Source: "/v/etc", Target: "/etc", Propagation: "private"}}
+		},
+		"no-etc-files": func(_ *corev1.Pod, in *spec.Input) { in.Request.Sandbox.EtcDir = "" },
 		"expansion": func(p *corev1.Pod, _ *spec.Input) {
 			app(p).Env = []corev1.EnvVar{
 				{Name: "LANG", Value: "de_DE"}, {Name: "HOST", Value: "db"}, {Name: "URL", Value: "pg://$(HOST):$(PORT)/$$(HOST)"},

@@ -24,7 +24,7 @@ func (b *builder) mounts() ([]specs.Mount, error) {
 		}
 		asked = append(asked, bind)
 	}
-	all := slices.DeleteFunc(b.defaultMounts(), func(m specs.Mount) bool {
+	all := slices.DeleteFunc(append(b.defaultMounts(), b.etcFiles()...), func(m specs.Mount) bool {
 		return slices.ContainsFunc(asked, func(a specs.Mount) bool { return within(a.Destination, m.Destination) })
 	})
 	if log, ok := b.terminationLog(); ok {
@@ -83,6 +83,28 @@ func (b *builder) shm() string {
 		return "/dev/shm"
 	}
 	return b.req.Sandbox.ShmDir
+}
+
+// etcFiles are the files of the pod that hold names. As in Kubernetes root may
+// write to them, which programs for VPNs do, unless the container's root file
+// system is read-only; they lie on a small tmpfs, so that nobody fills the
+// host's disk through them.
+func (b *builder) etcFiles() []specs.Mount {
+	if b.req.Sandbox.EtcDir == "" {
+		return nil
+	}
+	access := "rw"
+	if isTrue(b.sc.ReadOnlyRootFilesystem) {
+		access = "ro"
+	}
+	var files []specs.Mount
+	for _, name := range []string{"hosts", "hostname", "resolv.conf"} {
+		files = append(files, specs.Mount{
+			Destination: "/etc/" + name, Type: "bind", Source: path.Join(b.req.Sandbox.EtcDir, name),
+			Options: []string{"bind", "rprivate", "nosuid", "noexec", "nodev", access},
+		})
+	}
+	return files
 }
 
 // terminationLog is the file that the container leaves its last words in.

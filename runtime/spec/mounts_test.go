@@ -33,6 +33,8 @@ func TestMountsOfThePodReplaceTheDefaults(t *testing.T) {
 	want := map[string]string{
 		"/proc": "proc", "/dev": "tmpfs", "/dev/pts": "devpts", "/dev/mqueue": "mqueue",
 		"/dev/shm": "/run/podstead/pods/6f0c/shm", "/sys": "/v/sys", "/dev/termination-log": "/v/log",
+		"/etc/hosts": "/run/podstead/pods/6f0c/files/etc/hosts", "/etc/hostname": "/run/podstead/pods/6f0c/files/etc/hostname",
+		"/etc/resolv.conf": "/run/podstead/pods/6f0c/files/etc/resolv.conf",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("mounts (-want +got):\n%s", diff)

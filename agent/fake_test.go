@@ -54,6 +54,8 @@ type fake struct {
 	// wired is what the network was set to; unset is why it can't be.
 	wired pod.NetworkConfig
 	unset error
+	// listeners hold ports of the host.
+	listeners []pod.Listener
 }
 
 func newFake() *fake {

@@ -50,8 +50,12 @@ func (f fakeNetwork) Set(_ context.Context, wanted pod.NetworkConfig) (err error
 	return err
 }
 
-func (f fakeNetwork) Listeners(context.Context, []pod.HostPort) ([]pod.Listener, error) {
-	return nil, nil
+func (f fakeNetwork) Listeners(context.Context, []pod.HostPort) (found []pod.Listener, err error) {
+	f.set(func(f *fake) {
+		f.calls = append(f.calls, "listeners")
+		found = f.listeners
+	})
+	return found, nil
 }
 
 // probed lists the probes that are made as "container:kind".

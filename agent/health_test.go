@@ -249,3 +249,31 @@ func wiring(f *fake) string {
 	})
 	return fmt.Sprint(out)
 }
+
+// A port that a process holds keeps the pod back, and is given to it within a
+// moment when it is free; nobody looks when nobody waits.
+func TestPortOfAProcessIsWaitedFor(t *testing.T) {
+	f := newFake()
+	hp := pod.HostPort{Port: 8080, Protocol: corev1.ProtocolTCP}
+	f.listeners = []pod.Listener{{HostPort: hp, PID: 12, Name: "nginx"}}
+	inBubble(t, f, func(t *testing.T, a *agent.Agent) {
+		a.Publish(source(desired("web", func(p *corev1.Pod) {
+			p.Spec.Containers[0].Ports = []corev1.ContainerPort{{HostPort: 8080, ContainerPort: 80, Protocol: "TCP"}}
+		})))
+		settle(time.Minute)
+		v, _ := a.Latest().Find(pod.Key{Namespace: "default", Name: "web"})
+		if expect(t, f, ""); !strings.Contains(v.Pod.Status.Message, "taken by process nginx (pid 12)") {
+			t.Errorf("status says %q", v.Pod.Status.Message)
+		}
+		f.set(func(f *fake) { f.listeners = nil })
+		settle(2 * time.Second)
+		expect(t, f, "web/app#1.0")
+		n := f.count("listeners")
+		f.set(func(f *fake) { f.listeners = []pod.Listener{{HostPort: hp, PID: 13, Name: "app"}} })
+		settle(10 * time.Minute)
+		if m := f.count("listeners"); m != n {
+			t.Errorf("the ports were looked at %d times although nobody waits", m-n)
+		}
+		expect(t, f, "web/app#1.0")
+	})
+}

@@ -67,6 +67,7 @@ type loop struct {
 	// retarget: the probes that are to be made changed.
 	retarget bool
 	network  networkState
+	ports    listening
 }
 
 func newLoop(a *Agent, spawn func(func(context.Context))) *loop {
@@ -132,6 +133,7 @@ func (l *loop) step() time.Duration {
 	l.measure(now.Moment)
 	l.setProbes()
 	l.setNetwork(now.Moment)
+	l.listen(now.Moment)
 	l.checkDrained()
 	if l.unpublished {
 		l.publishSnapshot(now)
@@ -143,6 +145,9 @@ func (l *loop) sleep(now pod.Moment) time.Duration {
 	d := min(maxSleep, l.relistAt.Sub(now), max(l.measureAt.Sub(now), time.Second))
 	if l.network.changed && !l.network.setting && l.network.at > now {
 		d = min(d, l.network.at.Sub(now))
+	}
+	if l.ports.at != 0 && !l.ports.looking {
+		d = min(d, max(l.ports.at.Sub(now), 0))
 	}
 	for _, ps := range l.pods {
 		if ps.wake != 0 {
@@ -240,10 +245,12 @@ func (l *loop) admit(wants map[pod.Key]plan.Want) {
 				// Between two runs it keeps what it has.
 				c.Live = ps.newest().Pod
 			}
+			c.UIDs = l.uids(ps)
 		}
 		claims = append(claims, c)
 	}
-	for key, verdict := range plan.Admit(claims, l.cfg.Node.Allocatable) {
+	l.ports.wantPorts(claims, now)
+	for key, verdict := range plan.Admit(claims, l.cfg.Node.Allocatable, l.ports.heard) {
 		w := wants[key]
 		w.Blocked, w.Waiting = verdict.Blocked, verdict.Waiting
 		wants[key] = w

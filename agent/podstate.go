@@ -3,6 +3,8 @@ package agent
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -158,6 +160,22 @@ func (l *loop) have(ps *podState) plan.Have {
 		h.Sandboxes = append(h.Sandboxes, s)
 	}
 	return h
+}
+
+// uids are those of all instances of which something exists.
+func (l *loop) uids(ps *podState) []types.UID {
+	numbers := map[int]bool{}
+	for _, c := range ps.containers {
+		numbers[c.Instance.Number] = true
+	}
+	for n := range ps.sandboxes {
+		numbers[n] = true
+	}
+	uids := make([]types.UID, 0, len(numbers))
+	for _, n := range slices.Sorted(maps.Keys(numbers)) {
+		uids = append(uids, l.uid(l.instance(ps, n)))
+	}
+	return uids
 }
 
 func (l *loop) uid(i pod.Instance) types.UID { return pod.UID(l.cfg.Node.ID, i) }

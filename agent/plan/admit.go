@@ -6,6 +6,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/podstead/podstead/pod"
 )
@@ -17,13 +18,17 @@ type Claim struct {
 	Wanted *corev1.Pod
 	// Live is the version whose containers hold ports now, nil if none do.
 	Live *corev1.Pod
+	// UIDs are those of the pod's instances: their processes are in nobody's
+	// way but of other pods.
+	UIDs []types.UID
 }
 
 // Admit says which pods must not start now and why. A pod is Blocked when it
 // can't be had beside the other wanted pods: running ones keep what they
-// have, then the order of keys decides. It is Waiting when only a pod that is
-// on its way out is in its way.
-func Admit(claims []Claim, allocatable corev1.ResourceList) map[pod.Key]Want {
+// have, then the order of keys decides. It is Blocked too when a process of
+// the host has its port. It is Waiting when only a pod that is on its way out
+// is in its way, or nobody has looked yet who listens on its ports.
+func Admit(claims []Claim, allocatable corev1.ResourceList, heard Listening) map[pod.Key]Want {
 	claims = slices.Clone(claims)
 	slices.SortFunc(claims, func(a, b Claim) int {
 		if (a.Live != nil) != (b.Live != nil) {
@@ -41,7 +46,7 @@ func Admit(claims []Claim, allocatable corev1.ResourceList) map[pod.Key]Want {
 		return 1
 	})
 	verdicts := map[pod.Key]Want{}
-	granted := grants{ports: portTable{}}
+	granted := grants{ports: portTable{}, heard: heard, owners: owners(claims)}
 	for _, c := range claims {
 		if c.Wanted == nil {
 			continue
@@ -55,6 +60,8 @@ func Admit(claims []Claim, allocatable corev1.ResourceList) map[pod.Key]Want {
 		if c.Wanted != nil && verdicts[c.Key].Blocked == nil {
 			if o := heldByOther(c, held); o != nil {
 				verdicts[c.Key] = Want{Waiting: o}
+			} else if o := notHeard(c, heard); o != nil {
+				verdicts[c.Key] = Want{Waiting: o}
 			}
 		}
 	}
@@ -64,6 +71,8 @@ func Admit(claims []Claim, allocatable corev1.ResourceList) map[pod.Key]Want {
 // grants is what was given to the wanted pods so far.
 type grants struct {
 	ports       portTable
+	heard       Listening
+	owners      map[types.UID]pod.Key
 	cpu, memory resource.Quantity
 }
 
@@ -90,6 +99,9 @@ func (g *grants) refuse(c Claim, version *corev1.Pod, allocatable corev1.Resourc
 			return &Obstacle{Reason: "PortConflict", Message: fmt.Sprintf(
 				"host port %s is taken by pod %s: pod %s starts when it is free", portName(hp), holder, c.Key)}
 		}
+	}
+	if o := g.listener(c); o != nil {
+		return o
 	}
 	requests := pod.Requests(version)
 	for _, r := range []struct {

@@ -6,6 +6,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/podstead/podstead/agent/plan"
 	"github.com/podstead/podstead/pod"
@@ -51,7 +52,7 @@ func TestAdmitPorts(t *testing.T) {
 		{"both families", on("127.0.0.1", 80), on("::1", 80), ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			verdicts := plan.Admit([]plan.Claim{
+			verdicts := admit([]plan.Claim{
 				{Key: claimKey("b"), Wanted: portPod(tc.b)}, {Key: claimKey("a"), Wanted: portPod(tc.a)},
 			}, nil)
 			if w, found := verdicts[claimKey("a")]; found {
@@ -75,21 +76,21 @@ func checkObstacle(t *testing.T, o *plan.Obstacle, reason, words string) {
 func TestAdmitOrderAndThoseOnTheirWayOut(t *testing.T) {
 	p := portPod(on("", 80))
 	// Who runs keeps what it has, whatever its name.
-	v := plan.Admit([]plan.Claim{{Key: claimKey("a"), Wanted: p}, {Key: claimKey("b"), Wanted: p, Live: p}}, nil)
+	v := admit([]plan.Claim{{Key: claimKey("a"), Wanted: p}, {Key: claimKey("b"), Wanted: p, Live: p}}, nil)
 	checkObstacle(t, v[claimKey("a")].Blocked, "PortConflict", "taken by pod default/b")
 	checkObstacle(t, v[claimKey("b")].Blocked, "", "")
 	// Who goes is waited for, on any address.
-	v = plan.Admit([]plan.Claim{{Key: claimKey("a"), Wanted: portPod(on("192.0.2.1", 80))}, {Key: claimKey("b"), Live: p}}, nil)
+	v = admit([]plan.Claim{{Key: claimKey("a"), Wanted: portPod(on("192.0.2.1", 80))}, {Key: claimKey("b"), Live: p}}, nil)
 	checkObstacle(t, v[claimKey("a")].Blocked, "", "")
 	checkObstacle(t, v[claimKey("a")].Waiting, "PortConflict", "192.0.2.1:80/TCP is still held by pod default/b, which is on its way out")
 	// A pod is not in its own way, neither as it is nor with two addresses.
 	both := portPod(on("", 80), on("192.0.2.1", 80))
-	if v = plan.Admit([]plan.Claim{{Key: claimKey("a"), Wanted: both, Live: p}}, nil); len(v) != 0 {
+	if v = admit([]plan.Claim{{Key: claimKey("a"), Wanted: both, Live: p}}, nil); len(v) != 0 {
 		t.Errorf("in its own way: %+v", v)
 	}
 	// A new version that is refused leaves the port to the one that runs.
 	moved := portPod(on("", 81))
-	v = plan.Admit([]plan.Claim{
+	v = admit([]plan.Claim{
 		{Key: claimKey("a"), Wanted: moved, Live: moved}, {Key: claimKey("b"), Wanted: moved, Live: p}, {Key: claimKey("c"), Wanted: p},
 	}, nil)
 	checkObstacle(t, v[claimKey("b")].Blocked, "PortConflict", "81/TCP is taken by pod default/a")
@@ -109,7 +110,67 @@ func TestAdmitResources(t *testing.T) {
 		{"1001m", "1Mi", "InsufficientCPU", "pod default/b requests 1001m of cpu, other pods 1, and this server can give 2"},
 		{"1", "513Mi", "InsufficientMemory", "requests 513Mi of memory, other pods 512Mi, and this server can give 1Gi"},
 	} {
-		v := plan.Admit([]plan.Claim{{Key: claimKey("a"), Wanted: asks("1", "512Mi")}, {Key: claimKey("b"), Wanted: asks(tc.cpu, tc.memory)}}, have)
+		v := admit([]plan.Claim{{Key: claimKey("a"), Wanted: asks("1", "512Mi")}, {Key: claimKey("b"), Wanted: asks(tc.cpu, tc.memory)}}, have)
 		checkObstacle(t, v[claimKey("b")].Blocked, tc.reason, tc.words)
 	}
+}
+
+// admit is plan.Admit on a host where nothing but pods listens.
+func admit(claims []plan.Claim, allocatable corev1.ResourceList) map[pod.Key]plan.Want {
+	free := plan.Listening{}
+	for _, c := range claims {
+		for _, hp := range plan.NewPorts(c) {
+			free[hp] = nil
+		}
+	}
+	return plan.Admit(claims, allocatable, free)
+}
+
+// A process of the host holds back who wants its port, until it is gone; who
+// has the port already is not asked.
+func TestProcessesOfTheHostHoldPorts(t *testing.T) {
+	p := portPod(on("", 80))
+	hp := pod.HostPort{Port: 80, Protocol: corev1.ProtocolTCP}
+	nginx := pod.Listener{HostPort: hp, PID: 12, Name: "nginx"}
+	mine, other := nginx, nginx
+	mine.UID, other.UID = "mine", "other"
+	for name, tc := range map[string]struct {
+		claim            plan.Claim
+		heard            plan.Listening
+		blocked, waiting string
+	}{
+		"a process": {
+			claim: plan.Claim{Wanted: p}, heard: plan.Listening{hp: {nginx}},
+			blocked: "host port 80/TCP is taken by process nginx (pid 12): pod default/a starts when it is free",
+		},
+		"a process of another pod": {
+			claim: plan.Claim{Wanted: p}, heard: plan.Listening{hp: {other}},
+			blocked: "host port 80/TCP is taken by process nginx (pid 12) of pod default/b: pod default/a starts when it is free",
+		},
+		"a process of its own":     {claim: plan.Claim{Wanted: p, UIDs: []types.UID{"mine"}}, heard: plan.Listening{hp: {mine}}},
+		"nobody":                   {claim: plan.Claim{Wanted: p}, heard: plan.Listening{hp: nil}},
+		"it holds the port itself": {claim: plan.Claim{Wanted: p, Live: p}, heard: plan.Listening{hp: {nginx}}},
+		"nobody has looked":        {claim: plan.Claim{Wanted: p}, waiting: "it is being looked at whether host port 80/TCP is free"},
+		"a pod that wants no port": {claim: plan.Claim{Wanted: portPod()}},
+		"a new port of a running one": {claim: plan.Claim{Wanted: p, Live: portPod(on("", 81))}, heard: plan.Listening{hp: {nginx}},
+			blocked: "host port 80/TCP is taken by process nginx (pid 12): pod default/a starts when it is free"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tc.claim.Key = claimKey("a")
+			v := plan.Admit([]plan.Claim{tc.claim, {Key: claimKey("b"), UIDs: []types.UID{"other"}}}, nil, tc.heard)[claimKey("a")]
+			if got := message(v.Blocked); got != tc.blocked {
+				t.Errorf("blocked: %q, want %q", got, tc.blocked)
+			}
+			if got := message(v.Waiting); got != tc.waiting {
+				t.Errorf("waiting: %q, want %q", got, tc.waiting)
+			}
+		})
+	}
+}
+
+func message(o *plan.Obstacle) string {
+	if o == nil {
+		return ""
+	}
+	return o.Message
 }

@@ -51,7 +51,9 @@ type loop struct {
 	swept     bool
 	measuring bool
 	measureAt pod.Moment
+	// starts, teardowns and pulls are how many are under way.
 	starts    int
+	teardowns int
 	pulls     int
 	// looks are the containers that are being looked at; true when something
 	// happened to one meanwhile. starting is the same for those being started.

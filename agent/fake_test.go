@@ -43,6 +43,10 @@ type fake struct {
 	removable int
 	// full is why the history can't be saved.
 	full error
+	// taken: controllers were taken from the cgroups; broken is why they can't
+	// be given back.
+	taken  bool
+	broken error
 	// stuck is why volumes can't be removed.
 	stuck error
 }
@@ -291,6 +295,15 @@ func (f fakeCgroups) Grow(ctx context.Context, _ types.UID, _ *corev1.Pod) error
 }
 func (f fakeCgroups) Shrink(ctx context.Context, _ types.UID, _ *corev1.Pod) error {
 	return f.do(ctx, "shrink", nothing)
+}
+func (f fakeCgroups) Check(context.Context) (restored bool, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.broken != nil {
+		return false, f.broken
+	}
+	restored, f.taken = f.taken, false
+	return restored, nil
 }
 func (f fakeCgroups) Remove(context.Context, types.UID) error { return nil }
 func (f fakeCgroups) MemoryUsage(context.Context, string) (int64, error) {

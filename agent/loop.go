@@ -43,6 +43,7 @@ type loop struct {
 	// unpublished: something that people see changed since the last snapshot.
 	unpublished bool
 
+	cgroups  cgroupsState
 	node     pod.Node
 	runtime  pod.RuntimeState
 	listing  bool

@@ -163,17 +163,21 @@ func (l *loop) amend(ps *podState, a plan.Amend) func(context.Context) (fact, er
 	for _, id := range a.IDs {
 		containers = append(containers, ps.containers[id])
 	}
+	lost := ps.limitsLost
+	ps.limitsLost = false
 	return func(ctx context.Context) (fact, error) {
-		resizing := slices.ContainsFunc(containers, func(c pod.Container) bool { return resized(c, want) })
+		stillLost := func(*loop) { ps.limitsLost = ps.limitsLost || lost }
+		resizes := func(c pod.Container) bool { return lost || resized(c, want) }
+		resizing := slices.ContainsFunc(containers, resizes)
 		if resizing {
 			if err := cfg.Cgroups.Grow(ctx, uid, want); err != nil {
-				return nil, fmt.Errorf("grow the cgroup of pod %s: %w", ps.key, err)
+				return stillLost, fmt.Errorf("grow the cgroup of pod %s: %w", ps.key, err)
 			}
 		}
 		var amended []string
 		var failures []error
 		for _, c := range containers {
-			if err := l.amendOne(ctx, c, a.Desired); err != nil {
+			if err := l.amendOne(ctx, c, a.Desired, resizes(c)); err != nil {
 				failures = append(failures, err)
 				continue
 			}
@@ -184,13 +188,18 @@ func (l *loop) amend(ps *podState, a plan.Amend) func(context.Context) (fact, er
 				failures = append(failures, fmt.Errorf("shrink the cgroup of pod %s: %w", ps.key, err))
 			}
 		}
-		return func(*loop) { ps.amended(amended, a.Desired) }, errors.Join(failures...)
+		return func(l *loop) {
+			ps.amended(amended, a.Desired)
+			if len(failures) > 0 {
+				stillLost(l)
+			}
+		}, errors.Join(failures...)
 	}
 }
 
-func (l *loop) amendOne(ctx context.Context, c pod.Container, d *pod.Desired) error {
+func (l *loop) amendOne(ctx context.Context, c pod.Container, d *pod.Desired, resize bool) error {
 	spec := pod.ContainerSpec(d.Pod, c.Name)
-	if spec != nil && resized(c, d.Pod) {
+	if spec != nil && resize {
 		if limit := spec.Resources.Limits.Memory(); !limit.IsZero() {
 			used, err := l.cfg.Cgroups.MemoryUsage(ctx, c.CgroupPath)
 			if err != nil {

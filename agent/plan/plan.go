@@ -89,6 +89,9 @@ type Have struct {
 	// Cleared is what the instances were of which the containers are removed
 	// already, so that people see what is still in the way of their end.
 	Cleared map[int]*pod.Desired
+	// LimitsLost says that the host forgot the limits of what runs: they have
+	// to be set again.
+	LimitsLost bool
 	// Killed is when SIGKILL was last sent to a container.
 	Killed map[string]pod.Moment
 }

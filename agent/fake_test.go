@@ -26,9 +26,11 @@ type fake struct {
 	pulls      map[string]int
 	down       bool
 	usage      int64
-	history    map[string]int
-	calls      []string
-	changed    func(string)
+	// hanging is the pod whose volumes can't be measured in time.
+	hanging types.UID
+	history map[string]int
+	calls   []string
+	changed func(string)
 	// delay is how long every operation takes.
 	delay time.Duration
 	// busy and most count operations at the same time.
@@ -271,7 +273,14 @@ func (f fakeVolumes) Prepare(context.Context, types.UID, *corev1.Pod) error { re
 func (f fakeVolumes) Mounts(context.Context, types.UID, *corev1.Pod, string) ([]pod.Mount, error) {
 	return nil, nil
 }
-func (f fakeVolumes) Usage(context.Context, types.UID) (map[string]int64, error) {
+func (f fakeVolumes) Usage(ctx context.Context, uid types.UID) (map[string]int64, error) {
+	f.mu.Lock()
+	hangs := f.hanging == uid
+	f.mu.Unlock()
+	if hangs {
+		<-ctx.Done()
+		return nil, fmt.Errorf("measure volume \"cache\": %w", ctx.Err())
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return map[string]int64{"cache": f.usage}, nil

@@ -50,7 +50,6 @@ type loop struct {
 	relistAt pod.Moment
 	// swept tells that what an earlier podstead left was looked for.
 	swept     bool
-	measuring bool
 	measureAt pod.Moment
 	// starts, teardowns and pulls are how many are under way.
 	starts    int
@@ -155,7 +154,7 @@ func (l *loop) decide(key pod.Key, now pod.Stamp) {
 	want.Restart = ps.restart
 	have := l.have(ps)
 	d := plan.Pod(l.cfg.Settings, want, have, now.Moment)
-	ps.wake, ps.notes = d.Wake, d.Notes
+	ps.wake, ps.notes = d.Wake, append(d.Notes, ps.unmeasured()...)
 	for _, a := range d.Actions {
 		l.dispatch(ps, a)
 	}

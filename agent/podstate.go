@@ -23,6 +23,7 @@ type podState struct {
 	failed       map[string]plan.Failure
 	killed       map[string]pod.Moment
 	exceeded     map[int]string
+	measuring    measuring
 	// cleared is what the instances were whose containers a teardown removed.
 	cleared map[int]*pod.Desired
 	// limitsLost: the kernel may not hold the limits of what runs any more.

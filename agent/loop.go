@@ -193,6 +193,7 @@ func (l *loop) merge() {
 		}
 		if ps := l.pods[key]; ps != nil && edited(l.wants[key], merged.Wants[key]) {
 			clear(ps.failed) // what failed may go well now
+			ps.evicted = plan.Evictions{}
 		}
 	}
 	for key := range l.wants {

@@ -45,3 +45,24 @@ func TestAPodThatCanNotBeMeasuredKeepsNoOtherFromBeing(t *testing.T) {
 		}
 	})
 }
+
+func TestAPodThatOutgrowsItsDiskAgainAndAgainBacksOff(t *testing.T) {
+	f := newFake()
+	f.usage = 20 << 20
+	inBubble(t, f, func(t *testing.T, a *agent.Agent) {
+		a.Publish(source(desired("web", cache)))
+		settle(5 * time.Minute)
+		if n := f.count("start app"); n < 3 || n > 7 {
+			t.Errorf("started %d times in five minutes, want it with back-off", n)
+		}
+		v, _ := a.Latest().Find(pod.Key{Namespace: "default", Name: "web"})
+		if w := v.Pod.Status.ContainerStatuses[0].State.Waiting; w == nil || w.Reason != "Evicted" || !strings.Contains(w.Message, "back-off 2m40s after 6 evictions in a row") {
+			t.Errorf("waiting %+v", w)
+		}
+		// A changed manifest may do better, and is tried at once.
+		f.set(func(f *fake) { f.usage = 0 })
+		a.Publish(source(desired("web", cache, func(p *corev1.Pod) { p.Spec.Containers[0].Image = "app:2" })))
+		settle(time.Second)
+		expect(t, f, "web/app#7.0")
+	})
+}

@@ -307,6 +307,9 @@ func (l *loop) teardown(ps *podState, a plan.Teardown) func(context.Context) (fa
 				l.event(ps.key, warning, "HistoryUnsaved", fmt.Sprintf("that %s was used can't be recorded, after a restart of podstead its uid may be used again: %v", i, unsaved))
 			}
 			delete(ps.sandboxes, a.Instance)
+			if reason := ps.exceeded[a.Instance]; reason != "" {
+				ps.evicted = l.cfg.Settings.Evicted(ps.evicted, reason, l.cfg.Now().Moment)
+			}
 			delete(ps.exceeded, a.Instance)
 			delete(ps.cleared, a.Instance)
 			maps.DeleteFunc(ps.resolved, func(n plan.Name, _ pod.Image) bool { return n.Instance <= a.Instance })

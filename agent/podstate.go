@@ -23,6 +23,7 @@ type podState struct {
 	failed       map[string]plan.Failure
 	killed       map[string]pod.Moment
 	exceeded     map[int]string
+	evicted      plan.Evictions
 	measuring    measuring
 	// cleared is what the instances were whose containers a teardown removed.
 	cleared map[int]*pod.Desired
@@ -132,6 +133,7 @@ func (l *loop) have(ps *podState) plan.Have {
 		Killed:       ps.killed,
 		Exceeded:     ps.exceeded,
 		Cleared:      ps.cleared,
+		Evicted:      ps.evicted,
 		LimitsLost:   ps.limitsLost,
 	}
 	for _, c := range ps.containers {

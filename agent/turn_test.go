@@ -15,17 +15,19 @@ func TestPodsGetSlotsInTheOrderInWhichTheyAsked(t *testing.T) {
 	f.delay = 10 * time.Second
 	inBubble(t, f, func(t *testing.T, a *agent.Agent) {
 		var pods []pod.Desired
-		for i := range 6 { // more than there are slots
-			pods = append(pods, desired(fmt.Sprintf("y%d", i)))
+		for i := range 12 { // they hold all slots for a minute
+			pods = append(pods, desired(fmt.Sprintf("y%02d", i)))
 		}
+		a.Publish(source(pods...))
+		settle(35 * time.Second)
 		pods = append(pods, desired("z"))
 		a.Publish(source(pods...))
-		settle(15 * time.Second)
+		settle(25 * time.Second) // its image was found, so it has asked
 		for i := range 20 {
 			pods = append(pods, desired(fmt.Sprintf("b%02d", i)))
 		}
 		a.Publish(source(pods...))
-		settle(50 * time.Second)
+		settle(time.Minute)
 		if got := f.running(); !strings.Contains(got, "z/app") || strings.Contains(got, "b19/app") {
 			t.Errorf("running is %q, want z, which asked before the others", got)
 		}

@@ -23,8 +23,12 @@ type podState struct {
 	failed       map[string]plan.Failure
 	killed       map[string]pod.Moment
 	exceeded     map[int]string
+	evicted      plan.Evictions
+	measuring    measuring
 	// cleared is what the instances were whose containers a teardown removed.
 	cleared map[int]*pod.Desired
+	// limitsLost: the kernel may not hold the limits of what runs any more.
+	limitsLost bool
 	// busy are the targets with an operation in flight.
 	busy map[string]bool
 	// restart holds the containers that an operator wants restarted.
@@ -129,6 +133,8 @@ func (l *loop) have(ps *podState) plan.Have {
 		Killed:       ps.killed,
 		Exceeded:     ps.exceeded,
 		Cleared:      ps.cleared,
+		Evicted:      ps.evicted,
+		LimitsLost:   ps.limitsLost,
 	}
 	for _, c := range ps.containers {
 		h.Containers = append(h.Containers, c)

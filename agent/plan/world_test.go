@@ -33,6 +33,8 @@ type world struct {
 	resolved map[plan.Name]pod.Image
 	failed   map[string]plan.Failure
 	killed   map[string]pod.Moment
+	exceeded map[int]string
+	evicted  plan.Evictions
 	restart  map[string]bool
 
 	// stubborn containers ignore SIGTERM; unkillable ones SIGKILL too.
@@ -59,7 +61,7 @@ func newWorld() *world {
 		containers: map[string]pod.Container{}, sandboxes: map[int]pod.Sandbox{},
 		registry: map[string]bool{}, images: map[string]pod.Image{},
 		begun: map[int]bool{}, resolved: map[plan.Name]pod.Image{}, failed: map[string]plan.Failure{},
-		killed: map[string]pod.Moment{}, restart: map[string]bool{},
+		killed: map[string]pod.Moment{}, restart: map[string]bool{}, exceeded: map[int]string{},
 		streak: map[string]int{}, sigterm: map[string]pod.Moment{},
 	}
 }
@@ -72,6 +74,7 @@ func (w *world) have() plan.Have {
 	h := plan.Have{
 		RuntimeUp: !w.runtimeDown, LastInstance: w.history, Begun: w.begun,
 		Images: w.images, Resolved: w.resolved, Failed: w.failed, Killed: w.killed,
+		Exceeded: w.exceeded, Evicted: w.evicted,
 	}
 	for _, c := range w.containers {
 		h.Containers = append(h.Containers, c)
@@ -347,6 +350,10 @@ func (w *world) teardown(a plan.Teardown) {
 	}
 	delete(w.sandboxes, a.Instance)
 	delete(w.begun, a.Instance)
+	if reason := w.exceeded[a.Instance]; reason != "" {
+		w.evicted = w.settings.Evicted(w.evicted, reason, w.now)
+	}
+	delete(w.exceeded, a.Instance)
 	clear(w.failed)
 }
 
@@ -377,6 +384,7 @@ func (w *world) crash() {
 	w.begun, w.resolved = map[int]bool{}, map[plan.Name]pod.Image{}
 	w.failed, w.killed = map[string]plan.Failure{}, map[string]pod.Moment{}
 	w.restart, w.images = map[string]bool{}, map[string]pod.Image{}
+	w.exceeded, w.evicted = map[int]string{}, plan.Evictions{}
 }
 
 // reboot ends every process and loses every sandbox.

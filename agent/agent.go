@@ -47,8 +47,9 @@ type Config struct {
 	// nothing that came from it is stopped; what came from a source that is
 	// not among them is.
 	Sources []string
-	// Starts and Pulls limit how many pods are worked on, and how many images
-	// fetched, at the same time; 4 and 3 when 0.
+	// Starts and Pulls limit how many pods are started, and how many images
+	// fetched, at the same time; 4 and 3 when 0. As many pods as are started
+	// may be torn down beside them.
 	Starts, Pulls int
 	// OperationTimeout bounds every operation except pulls; 60 s when 0.
 	OperationTimeout time.Duration

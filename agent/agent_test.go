@@ -385,10 +385,6 @@ func TestRefusedStartIsRetriedAndShown(t *testing.T) {
 
 func TestOutgrownVolumeReplacesThePod(t *testing.T) {
 	f := newFake()
-	cache := func(p *corev1.Pod) {
-		limit := resource.MustParse("1Mi")
-		p.Spec.Volumes = []corev1.Volume{{Name: "cache", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: &limit}}}}
-	}
 	inBubble(t, f, func(t *testing.T, a *agent.Agent) {
 		a.Publish(source(desired("web", cache), desired("db")))
 		settle(time.Minute)

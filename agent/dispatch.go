@@ -24,18 +24,15 @@ func (l *loop) dispatch(ps *podState, a plan.Action) {
 	if ps.busy[a.Target()] {
 		return
 	}
-	limited := takesSlot(a)
-	if limited {
+	if slots := l.slots(a); slots != nil {
 		l.ask(ps.key)
-	}
-	if limited && l.starts >= l.cfg.Starts {
-		l.waiting = append(l.waiting, ps.key)
-		return
+		if *slots >= l.cfg.Starts {
+			l.waiting = append(l.waiting, ps.key)
+			return
+		}
+		*slots++
 	}
 	ps.busy[a.Target()] = true
-	if limited {
-		l.starts++
-	}
 	work, timeout := l.operation(ps, a), l.timeout(a)
 	l.spawn(func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, timeout)
@@ -45,14 +42,17 @@ func (l *loop) dispatch(ps *podState, a plan.Action) {
 	})
 }
 
-// takesSlot tells whether an action counts against the limit of parallel
-// work. What ends things never waits behind what begins them.
-func takesSlot(a plan.Action) bool {
+// slots is the number of actions under way against whose limit an action
+// counts, nil if it has none. What ends things never waits behind what begins
+// them, nor the other way round.
+func (l *loop) slots(a plan.Action) *int {
 	switch a.(type) {
-	case plan.Prepare, plan.Start, plan.Teardown:
-		return true
+	case plan.Prepare, plan.Start:
+		return &l.starts
+	case plan.Teardown:
+		return &l.teardowns
 	default:
-		return false
+		return nil
 	}
 }
 
@@ -73,8 +73,8 @@ func (l *loop) timeout(a plan.Action) time.Duration {
 // failure is counted.
 func (l *loop) finish(ps *podState, a plan.Action, applied fact, err error) {
 	delete(ps.busy, a.Target())
-	if takesSlot(a) {
-		l.starts--
+	if slots := l.slots(a); slots != nil {
+		*slots--
 		l.wakeWaiting()
 	}
 	ps.rev++

@@ -135,6 +135,9 @@ type Cgroups interface {
 	// keep every parent at least as large as its children.
 	Grow(ctx context.Context, uid types.UID, want *corev1.Pod) error
 	Shrink(ctx context.Context, uid types.UID, want *corev1.Pod) error
+	// Check puts back what was taken from our cgroups, such as controllers,
+	// and tells whether anything was: limits that were set before are lost.
+	Check(ctx context.Context) (restored bool, err error)
 	// MemoryUsage is the bytes that a cgroup can't give back: usage less
 	// inactive page cache.
 	MemoryUsage(ctx context.Context, path string) (int64, error)

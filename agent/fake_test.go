@@ -26,9 +26,11 @@ type fake struct {
 	pulls      map[string]int
 	down       bool
 	usage      int64
-	history    map[string]int
-	calls      []string
-	changed    func(string)
+	// hanging is the pod whose volumes can't be measured in time.
+	hanging types.UID
+	history map[string]int
+	calls   []string
+	changed func(string)
 	// delay is how long every operation takes.
 	delay time.Duration
 	// busy and most count operations at the same time.
@@ -43,6 +45,10 @@ type fake struct {
 	removable int
 	// full is why the history can't be saved.
 	full error
+	// taken: controllers were taken from the cgroups; broken is why they can't
+	// be given back.
+	taken  bool
+	broken error
 	// stuck is why volumes can't be removed.
 	stuck error
 
@@ -278,7 +284,14 @@ func (f fakeVolumes) Prepare(context.Context, types.UID, *corev1.Pod) error { re
 func (f fakeVolumes) Mounts(context.Context, types.UID, *corev1.Pod, string) ([]pod.Mount, error) {
 	return nil, nil
 }
-func (f fakeVolumes) Usage(context.Context, types.UID) (map[string]int64, error) {
+func (f fakeVolumes) Usage(ctx context.Context, uid types.UID) (map[string]int64, error) {
+	f.mu.Lock()
+	hangs := f.hanging == uid
+	f.mu.Unlock()
+	if hangs {
+		<-ctx.Done()
+		return nil, fmt.Errorf("measure volume \"cache\": %w", ctx.Err())
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return map[string]int64{"cache": f.usage}, nil
@@ -302,6 +315,15 @@ func (f fakeCgroups) Grow(ctx context.Context, _ types.UID, _ *corev1.Pod) error
 }
 func (f fakeCgroups) Shrink(ctx context.Context, _ types.UID, _ *corev1.Pod) error {
 	return f.do(ctx, "shrink", nothing)
+}
+func (f fakeCgroups) Check(context.Context) (restored bool, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.broken != nil {
+		return false, f.broken
+	}
+	restored, f.taken = f.taken, false
+	return restored, nil
 }
 func (f fakeCgroups) Remove(context.Context, types.UID) error { return nil }
 func (f fakeCgroups) MemoryUsage(context.Context, string) (int64, error) {

@@ -43,15 +43,17 @@ type loop struct {
 	// unpublished: something that people see changed since the last snapshot.
 	unpublished bool
 
+	cgroups  cgroupsState
 	node     pod.Node
 	runtime  pod.RuntimeState
 	listing  bool
 	relistAt pod.Moment
 	// swept tells that what an earlier podstead left was looked for.
 	swept     bool
-	measuring bool
 	measureAt pod.Moment
+	// starts, teardowns and pulls are how many are under way.
 	starts    int
+	teardowns int
 	pulls     int
 	// looks are the containers that are being looked at; true when something
 	// happened to one meanwhile. starting is the same for those being started.
@@ -172,7 +174,7 @@ func (l *loop) decide(key pod.Key, now pod.Stamp) {
 	want.Restart = ps.restart
 	have := l.have(ps)
 	d := plan.Pod(l.cfg.Settings, want, have, now.Moment)
-	ps.wake, ps.notes = d.Wake, d.Notes
+	ps.wake, ps.notes = d.Wake, append(d.Notes, ps.unmeasured()...)
 	for _, a := range d.Actions {
 		l.dispatch(ps, a)
 	}
@@ -212,6 +214,7 @@ func (l *loop) merge() {
 		}
 		if ps := l.pods[key]; ps != nil && edited(l.wants[key], merged.Wants[key]) {
 			clear(ps.failed) // what failed may go well now
+			ps.evicted = plan.Evictions{}
 		}
 	}
 	for key := range l.wants {

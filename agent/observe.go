@@ -125,6 +125,7 @@ func (l *loop) relist() {
 		revs[key] = ps.rev
 	}
 	first := !l.runtime.Up
+	l.checkCgroups()
 	l.spawn(func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, l.cfg.OperationTimeout)
 		defer cancel()

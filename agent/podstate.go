@@ -26,8 +26,12 @@ type podState struct {
 	failed       map[string]plan.Failure
 	killed       map[string]pod.Moment
 	exceeded     map[int]string
+	evicted      plan.Evictions
+	measuring    measuring
 	// cleared is what the instances were whose containers a teardown removed.
 	cleared map[int]*pod.Desired
+	// limitsLost: the kernel may not hold the limits of what runs any more.
+	limitsLost bool
 	// busy are the targets with an operation in flight.
 	busy map[string]bool
 	// restart holds the containers that an operator wants restarted.
@@ -152,6 +156,8 @@ func (l *loop) have(ps *podState) plan.Have {
 		Exceeded:     ps.exceeded,
 		Cleared:      ps.cleared,
 		Verdicts:     l.verdicts,
+		Evicted:      ps.evicted,
+		LimitsLost:   ps.limitsLost,
 	}
 	for _, c := range ps.containers {
 		h.Containers = append(h.Containers, c)

@@ -155,6 +155,9 @@ func (l *loop) publishSnapshot(now pod.Stamp) {
 		Version: l.version, Time: now.Wall, Node: l.node,
 		Events: l.events.all(), Runtime: l.runtime,
 	}
+	if w := l.cgroups.warning(); w != "" {
+		s.Runtime.Warnings = append(slices.Clone(s.Runtime.Warnings), w)
+	}
 	for _, key := range sortedKeys(l.pods) {
 		s.Pods = append(s.Pods, l.pods[key].views...)
 	}

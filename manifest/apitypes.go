@@ -16,7 +16,6 @@ type apiField struct {
 func apiFields(t reflect.Type) []apiField {
 	var fields []apiField
 	for f := range t.Fields() {
-		f := f
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		switch {
 		case name == "-":

@@ -128,7 +128,7 @@ func TestReapIsFinishedWhereverItWasCutOff(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := h.write(ctx, q.ID, partExit, h.ended(&s, cgroup{})); err != nil {
+		if err := h.write(ctx, q.ID, partExit, h.ended(&s, cgroup{})); err != nil {
 			t.Fatal(err)
 		}
 		if taskGone {

@@ -43,7 +43,7 @@ func TestMain(m *testing.M) {
 		fmt.Println("these tests run containers and need root")
 		os.Exit(1)
 	}
-	dir, err := os.MkdirTemp("", "pst") //nolint:usetesting // a socket in it must have a short path
+	dir, err := os.MkdirTemp("", "pst") // a socket in it must have a short path
 	if err == nil {
 		built, err = build(dir)
 	}

@@ -243,7 +243,7 @@ func TestUnreadableRecordHasNoPod(t *testing.T) {
 	h, img := newHostWithImage(t)
 	q := h.request(img, "web", "wait")
 	h.start(q)
-	if _, err := h.write(h.scope(t.Context()), q.ID, partRecord, "no record"); err != nil {
+	if err := h.write(h.scope(t.Context()), q.ID, partRecord, "no record"); err != nil {
 		t.Fatal(err)
 	}
 	list, err := h.List(t.Context())

@@ -64,7 +64,7 @@ func (r *Runtime) settle(ctx context.Context, s *sight) error {
 	}
 	if s.ending == nil {
 		s.ending = r.ended(s, group)
-		if _, err := r.write(ctx, id, partExit, s.ending); err != nil {
+		if err := r.write(ctx, id, partExit, s.ending); err != nil {
 			return failed("record the exit of container", id, err)
 		}
 	}
@@ -77,7 +77,7 @@ func (r *Runtime) settle(ctx context.Context, s *sight) error {
 	last := *s.ending
 	r.addLastWords(s, &last.Exit)
 	last.Final = true
-	if _, err := r.write(ctx, id, partExit, last); err != nil {
+	if err := r.write(ctx, id, partExit, last); err != nil {
 		return failed("record the exit of container", id, err)
 	}
 	s.ending, s.task, s.state = &last, nil, pod.StateDead

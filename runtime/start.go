@@ -150,7 +150,7 @@ func (r *Runtime) noteStarted(ctx context.Context, s sight) (pod.Container, erro
 
 func (r *Runtime) withStarted(ctx context.Context, s sight) (sight, error) {
 	at := stamp{Stamp: r.now(), Boot: r.cfg.BootID}
-	if _, err := r.write(ctx, s.container.ID, partStarted, at); err != nil {
+	if err := r.write(ctx, s.container.ID, partStarted, at); err != nil {
 		return s, failed("record the start of container", s.container.ID, err)
 	}
 	s.started = &at
@@ -169,7 +169,7 @@ func (r *Runtime) deadOnArrival(ctx context.Context, s sight, message string) (p
 		Boot:  r.cfg.BootID,
 		Final: true,
 	}
-	if _, err := r.write(ctx, s.container.ID, partExit, s.ending); err != nil {
+	if err := r.write(ctx, s.container.ID, partExit, s.ending); err != nil {
 		return pod.Container{}, failed("record the failed start of container", s.container.ID, err)
 	}
 	if err := r.deleteTask(ctx, s.container.ID); err != nil {

@@ -29,7 +29,7 @@ func (r *Runtime) Stop(ctx context.Context, id string, s pod.Stopping) error {
 		}
 		s.Signalled = sent
 	}
-	_, err := r.write(ctx, id, partStopping, stopping{Stopping: s, Boot: r.cfg.BootID})
+	err := r.write(ctx, id, partStopping, stopping{Stopping: s, Boot: r.cfg.BootID})
 	if err != nil && !isNotFound(err) {
 		return failed("record the stop of container", id, err)
 	}
@@ -57,21 +57,21 @@ func (r *Runtime) Kill(ctx context.Context, id string) error {
 
 // Record implements agent.Containers. A container that is gone is an error.
 func (r *Runtime) Record(ctx context.Context, id string, p *corev1.Pod, o pod.Origin) error {
-	if _, err := r.write(r.scope(ctx), id, partPod, wanted{Pod: p, Origin: o}); err != nil {
+	if err := r.write(r.scope(ctx), id, partPod, wanted{Pod: p, Origin: o}); err != nil {
 		return failed("record the pod of container", id, err)
 	}
 	return nil
 }
 
-// write replaces one part of a container's record and returns the container
-// as it is then.
-func (r *Runtime) write(ctx context.Context, id, part string, v any) (containers.Container, error) {
+// write replaces one part of a container's record.
+func (r *Runtime) write(ctx context.Context, id, part string, v any) error {
 	encoded, err := encodePart(part, v)
 	if err != nil {
-		return containers.Container{}, err
+		return err
 	}
 	c := containers.Container{ID: id, Extensions: map[string]typeurl.Any{part: encoded}}
-	return r.client.ContainerService().Update(ctx, c, "extensions."+part)
+	_, err = r.client.ContainerService().Update(ctx, c, "extensions."+part)
+	return err
 }
 
 // signal sends a signal to the init process or to all processes. A process

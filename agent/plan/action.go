@@ -92,6 +92,7 @@ type Remove struct{ ID, Container string }
 
 // Amend changes in place what can be changed in place (limits, labels,
 // annotations, grace) and records the wanted pod with the containers named.
+// Limits that the host forgot are set again.
 type Amend struct {
 	Instance int
 	Desired  *pod.Desired

@@ -18,6 +18,9 @@ func (p *planner) containerStatus(l *life, d *pod.Desired, name string, v *View)
 	st := corev1.ContainerStatus{Name: name, Image: spec.Image, Started: new(bool)}
 	if last == nil {
 		st.State.Waiting = p.waiting(l, d, name)
+		if _, why, waits := p.banned(); waits && l.sandbox == nil {
+			st.State.Waiting = &corev1.ContainerStateWaiting{Reason: "Evicted", Message: why}
+		}
 		return st
 	}
 	st.RestartCount = int32(last.Attempt)

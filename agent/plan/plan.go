@@ -86,9 +86,14 @@ type Have struct {
 	Failed map[string]Failure
 	// Exceeded says, by instance, which limit on disk a pod has outgrown.
 	Exceeded map[int]string
+	// Evicted counts the instances that were ended for that.
+	Evicted Evictions
 	// Cleared is what the instances were of which the containers are removed
 	// already, so that people see what is still in the way of their end.
 	Cleared map[int]*pod.Desired
+	// LimitsLost says that the host forgot the limits of what runs: they have
+	// to be set again.
+	LimitsLost bool
 	// Killed is when SIGKILL was last sent to a container.
 	Killed map[string]pod.Moment
 	// Verdicts are the outcomes of probes and hooks; of what is not in it
@@ -209,6 +214,11 @@ func (p *planner) ending(lives []life) bool {
 // begin starts a wanted pod of which nothing exists.
 func (p *planner) begin(number int) {
 	if p.want.Desired == nil || p.want.Keep {
+		return
+	}
+	if at, why, waits := p.banned(); waits {
+		p.note(why)
+		p.wakeAt(at)
 		return
 	}
 	l := life{number: number}

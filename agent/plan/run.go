@@ -71,7 +71,7 @@ func (p *planner) amend(l *life, d *pod.Desired) {
 	for i := range l.containers {
 		c := &l.containers[i]
 		if c.State == pod.StateRunning && c.Stopping == nil && c.Pod != nil &&
-			containerChange(c, d.Pod) == "" && !sameRecord(c, d) {
+			containerChange(c, d.Pod) == "" && (p.have.LimitsLost || !sameRecord(c, d)) {
 			ids = append(ids, c.ID)
 		}
 	}

@@ -60,6 +60,8 @@ func (w *world) command(d *datadriven.TestData) error {
 		if err != nil || !w.exit(d.CmdArgs[0].Key, code) {
 			return fmt.Errorf("no running container %s: %w", d.CmdArgs[0].Key, err)
 		}
+	case "outgrow":
+		w.exceeded[w.have().LastInstance] = "Evicted: its disk"
 	case "advance":
 		by, err := time.ParseDuration(d.CmdArgs[0].Key)
 		if err != nil {

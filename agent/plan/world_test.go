@@ -33,6 +33,8 @@ type world struct {
 	resolved map[plan.Name]pod.Image
 	failed   map[string]plan.Failure
 	killed   map[string]pod.Moment
+	exceeded map[int]string
+	evicted  plan.Evictions
 	restart  map[string]bool
 
 	// verdicts of probes and hooks outlive podstead, not the host.
@@ -64,7 +66,7 @@ func newWorld() *world {
 		containers: map[string]pod.Container{}, sandboxes: map[int]pod.Sandbox{},
 		registry: map[string]bool{}, images: map[string]pod.Image{},
 		begun: map[int]bool{}, resolved: map[plan.Name]pod.Image{}, failed: map[string]plan.Failure{},
-		killed: map[string]pod.Moment{}, restart: map[string]bool{}, verdicts: map[pod.ProbeID]pod.ProbeVerdict{},
+		killed: map[string]pod.Moment{}, restart: map[string]bool{}, exceeded: map[int]string{}, verdicts: map[pod.ProbeID]pod.ProbeVerdict{},
 		streak: map[string]int{}, sigterm: map[string]pod.Moment{},
 	}
 }
@@ -77,6 +79,7 @@ func (w *world) have() plan.Have {
 	h := plan.Have{
 		RuntimeUp: !w.runtimeDown, LastInstance: w.history, Begun: w.begun,
 		Images: w.images, Resolved: w.resolved, Failed: w.failed, Killed: w.killed, Verdicts: w.verdicts,
+		Exceeded: w.exceeded, Evicted: w.evicted,
 	}
 	for _, c := range w.containers {
 		h.Containers = append(h.Containers, c)
@@ -367,6 +370,10 @@ func (w *world) teardown(a plan.Teardown) {
 	}
 	delete(w.sandboxes, a.Instance)
 	delete(w.begun, a.Instance)
+	if reason := w.exceeded[a.Instance]; reason != "" {
+		w.evicted = w.settings.Evicted(w.evicted, reason, w.now)
+	}
+	delete(w.exceeded, a.Instance)
 	clear(w.failed)
 }
 
@@ -397,6 +404,7 @@ func (w *world) crash() {
 	w.begun, w.resolved = map[int]bool{}, map[plan.Name]pod.Image{}
 	w.failed, w.killed = map[string]plan.Failure{}, map[string]pod.Moment{}
 	w.restart, w.images = map[string]bool{}, map[string]pod.Image{}
+	w.exceeded, w.evicted = map[int]string{}, plan.Evictions{}
 }
 
 // reboot ends every process and loses every sandbox.

@@ -61,6 +61,7 @@ func (c *checker) container(k *corev1.Container, at *field.Path) {
 	c.mounts(k, at.Child("volumeMounts"))
 	c.security(k.SecurityContext, at.Child("securityContext"))
 	c.terminationMessage(k, at)
+	c.files(k, at)
 }
 
 // process checks what the program is started with.

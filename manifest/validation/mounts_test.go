@@ -1,12 +1,16 @@
 package validation_test
 
 import (
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
 )
 
 type mount = corev1.VolumeMount
+
+// longElement is one byte longer than a file's name may be.
+var longElement = strings.Repeat("e", 256)
 
 func mounts(m ...mount) change {
 	return container(func(k *corev1.Container) { k.VolumeMounts = m })
@@ -50,6 +54,8 @@ func TestMounts(t *testing.T) {
 		{"subPath ..", sub("../x"), []string{at + `.subPath: invalid-mount: has a .. in it (got "../x"` + relative}, sub("..x")},
 		{"subPath absolute", sub("/etc"), []string{at + `.subPath: invalid-mount: is absolute (got "/etc"` + relative}, sub("etc/nginx")},
 		{"subPathExpr ..", expr("", "$(A)/.."), []string{at + `.subPathExpr: invalid-mount: has a .. in it (got "$(A)/.."` + relative}, expr("", "$(A)/b")},
+		{"subPathExpr with a long element", expr("", longElement),
+			[]string{at + `.subPathExpr: invalid-mount: has an element of more than 255 bytes between two slashes (got "` + longElement[:80] + `"... of 256 bytes` + relative}, expr("", longElement+"$(A)")},
 		{"subPath and subPathExpr", expr("a", "b"), []string{at + `.subPathExpr: invalid-mount: stands beside subPath (got "b", want one of the two)`}, expr("a", "")},
 	})
 }

@@ -1,6 +1,7 @@
 package validation
 
 import (
+	"fmt"
 	"path"
 	"slices"
 	"strings"
@@ -14,20 +15,33 @@ import (
 // refused even where it leads nowhere harmful: with symbolic links in between
 // nobody can tell where it leads.
 func pathFault(p string) string {
+	elements := strings.Split(p, "/")
 	switch {
-	case slices.Contains(strings.Split(p, "/"), ".."):
+	case slices.Contains(elements, ".."):
 		return "has a .. in it"
 	case strings.ContainsFunc(p, isControl):
 		return "has a control character"
 	case len(p) > maxPath:
 		return "is too long"
+	case slices.ContainsFunc(elements, tooLong):
+		return fmt.Sprintf("has an element of more than %d bytes between two slashes", maxElement)
 	default:
 		return ""
 	}
 }
 
-// maxPath is Linux' PATH_MAX less the NUL at the end.
-const maxPath = 4095
+const (
+	// maxPath is Linux' PATH_MAX less the NUL at the end.
+	maxPath = 4095
+	// maxElement is Linux' NAME_MAX.
+	maxElement = 255
+)
+
+// tooLong tells whether an element can be no file's name. Of one with a
+// variable in it nobody knows yet.
+func tooLong(element string) bool {
+	return len(element) > maxElement && !strings.Contains(element, "$(")
+}
 
 func isControl(r rune) bool { return r < ' ' || r == 0x7f }
 

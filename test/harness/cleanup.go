@@ -161,9 +161,9 @@ func removeLeftovers() error {
 	var failed error
 	for _, dir := range dirs {
 		path := filepath.Join(dir, lockName)
-		if info, err := os.Stat(path); err != nil {
+		if _, err := os.Stat(path); err != nil {
 			// One that is just being made, unless it is old.
-			if info, err = os.Stat(dir); err != nil || time.Since(info.ModTime()) < time.Minute {
+			if info, err := os.Stat(dir); err != nil || time.Since(info.ModTime()) < time.Minute {
 				continue
 			}
 		}

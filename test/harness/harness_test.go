@@ -79,7 +79,7 @@ func TestLeftoversOfAKilledRunAreRemoved(t *testing.T) {
 // makeLeftover makes what a killed run leaves: a folder and cgroups.
 func makeLeftover(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp(baseDir, "h")
+	dir, err := os.MkdirTemp(baseDir, "h") //nolint:usetesting // leftovers are looked for there
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -139,16 +139,17 @@ containerLogsDir: %[3]s
 imagesDir: %[4]s
 cgroupRoot: %[5]s
 `, h.Dir, h.Logs, h.Links, h.Images, h.CgroupRoot)
+	var more strings.Builder
 	for key, value := range map[string]string{
 		"runtime": fmt.Sprintf("{containerd: %[1]s/containerd, logger: %[1]s/podstead-logger, pause: %[1]s/podstead-pause, hostsDir: %[2]s}", h.Bin, h.Hosts),
 		"sources": fmt.Sprintf("[{name: files, directory: {path: %s}}]", h.Manifests),
 		"log":     "{level: debug, format: console}",
 	} {
 		if !hasKey(h.o.Config, key) {
-			text += key + ": " + value + "\n"
+			fmt.Fprintf(&more, "%s: %s\n", key, value)
 		}
 	}
-	return text + strings.ReplaceAll(h.o.Config, "{DIR}", h.Dir)
+	return text + more.String() + strings.ReplaceAll(h.o.Config, "{DIR}", h.Dir)
 }
 
 // Leaks takes a snapshot of everything that pods may leave behind on this

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -60,8 +61,15 @@ func (a *App) Main(ctx context.Context, args []string) int {
 	return exitError
 }
 
-// message words an error as kubectl does.
+// message words an error as kubectl does, several of them on a line each.
 func message(err error) string {
+	if several, ok := err.(interface{ Unwrap() []error }); ok {
+		var lines []string
+		for _, err := range several.Unwrap() {
+			lines = append(lines, message(err))
+		}
+		return strings.Join(lines, "\n")
+	}
 	var refused apierrors.APIStatus
 	if errors.As(err, &refused) {
 		return fmt.Sprintf("Error from server (%s): %s", refused.Status().Reason, refused.Status().Message)
@@ -90,6 +98,10 @@ func (a *App) root() *cobra.Command {
 		a.runCommand(), a.getCommand(), a.describeCommand(), a.logsCommand(), a.execCommand(), a.eventsCommand(),
 		a.topCommand(), a.restartCommand(), a.statusCommand(), a.checkCommand(), a.versionCommand(),
 	)
+	root.AddCommand(foreign()...)
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return fmt.Errorf("%w\nSee '%s --help' for usage", err, c.CommandPath())
+	})
 	return root
 }
 

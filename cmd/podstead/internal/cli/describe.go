@@ -2,7 +2,10 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
@@ -12,62 +15,112 @@ import (
 	"github.com/podstead/podstead/cmd/podstead/internal/printer"
 )
 
+// describeFlags are the flags of describe.
+type describeFlags struct {
+	scope
+	events bool
+}
+
 func (a *App) describeCommand() *cobra.Command {
-	s := &scope{}
+	f := &describeFlags{}
 	c := &cobra.Command{
-		Use:     "describe pod [NAME]",
-		Short:   "Tell all that is known of a pod, or of all",
+		Use:     "describe pod [NAME|PREFIX...]",
+		Short:   "Tell all that is known of pods",
 		Example: "  podstead describe pod web\n  podstead describe pods -l app=web",
-		Args:    cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
-			if len(args) == 1 && isPods(args[0]) {
-				return a.describe(c.Context(), s, "")
+			if len(args) == 0 {
+				return errors.New("the pod is missing: podstead describe pod [NAME...]")
 			}
-			name, rest, err := podArg(args)
+			names, err := describeArgs(args)
 			if err != nil {
 				return err
 			}
-			if len(rest) > 0 {
-				return fmt.Errorf("got %q after the pod, want one name", rest)
-			}
-			return a.describe(c.Context(), s, name)
+			return a.describe(c.Context(), f, names)
 		},
-		ValidArgsFunction: a.completePods(s),
+		ValidArgsFunction: a.completePods(&f.scope),
 	}
-	s.several(c)
+	f.several(c)
+	c.Flags().BoolVar(&f.events, "show-events", true, "show what happened to the pods as well")
 	a.completeFlags(c, "namespace", a.completeNamespaces)
 	return c
 }
 
-func (a *App) describe(ctx context.Context, s *scope, name string) error {
+// describeArgs takes "pods [NAME...]", "NAME..." and "pod/NAME...".
+func describeArgs(args []string) ([]string, error) {
+	if isPods(args[0]) {
+		args = args[1:]
+	}
+	names := make([]string, len(args))
+	for i, arg := range args {
+		var err error
+		if names[i], err = podName(arg); err != nil {
+			return nil, err
+		}
+	}
+	return names, nil
+}
+
+func (a *App) describe(ctx context.Context, f *describeFlags, names []string) error {
 	client := a.client()
 	defer client.Close()
-	list, err := client.Details(ctx, s.options(), name)
+	details, missing, err := a.details(ctx, client, f, names)
 	if err != nil {
 		return err
 	}
-	switch {
-	case len(list.Items) == 0 && name != "":
-		return apierrors.NewNotFound(corev1.Resource("pods"), name)
-	case len(list.Items) == 0:
-		_, err := fmt.Fprintln(a.Err, s.nothing())
+	if len(details) == 0 && missing == nil {
+		_, err := fmt.Fprintln(a.Err, f.nothing())
 		return err
 	}
-	for i := range list.Items {
-		d := &list.Items[i]
-		events, err := client.Events(ctx, api.ListOptions{
-			Namespace:     d.Pod.Namespace,
-			FieldSelector: "involvedObject.kind=Pod,involvedObject.name=" + d.Pod.Name,
-		})
-		if err != nil {
-			return err
-		}
+	for i := range details {
 		if i > 0 {
 			fmt.Fprint(a.Out, "\n\n")
 		}
-		if err := printer.Describe(a.Out, d, events.Items, a.Now()); err != nil {
+		if err := a.describeOne(ctx, client, f, &details[i]); err != nil {
 			return err
 		}
 	}
-	return nil
+	return missing
+}
+
+// details finds the pods of the names, or all; missing tells of names that no
+// pod has or begins with.
+func (a *App) details(ctx context.Context, client *api.Client, f *describeFlags, names []string) (found []api.Details, missing, err error) {
+	if len(names) == 0 {
+		list, err := client.Details(ctx, f.options(), "")
+		if err != nil {
+			return nil, nil, err
+		}
+		return list.Items, nil, nil
+	}
+	for _, name := range names {
+		list, err := client.Details(ctx, f.options(), name)
+		if err != nil {
+			return nil, nil, err
+		}
+		if len(list.Items) == 0 {
+			if list, err = client.Details(ctx, f.options(), ""); err != nil {
+				return nil, nil, err
+			}
+			list.Items = slices.DeleteFunc(list.Items, func(d api.Details) bool { return !strings.HasPrefix(d.Pod.Name, name) })
+		}
+		if len(list.Items) == 0 {
+			missing = errors.Join(missing, apierrors.NewNotFound(corev1.Resource("pods"), name))
+		}
+		found = append(found, list.Items...)
+	}
+	return found, missing, nil
+}
+
+func (a *App) describeOne(ctx context.Context, client *api.Client, f *describeFlags, d *api.Details) error {
+	if !f.events {
+		return printer.Describe(a.Out, d, nil, a.Now())
+	}
+	events, err := client.Events(ctx, api.ListOptions{
+		Namespace:     d.Pod.Namespace,
+		FieldSelector: "involvedObject.kind=Pod,involvedObject.name=" + d.Pod.Name,
+	})
+	if err != nil {
+		return err
+	}
+	return printer.Describe(a.Out, d, events.Items, a.Now())
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -43,6 +44,18 @@ func (a *App) eventsCommand() *cobra.Command {
 	c.Flags().BoolVar(&f.wide, "wide", false, "show source, count and first time as well")
 	a.completeFlags(c, "namespace", a.completeNamespaces)
 	return c
+}
+
+func isEvents(kind string) bool { return kind == "events" || kind == "event" || kind == "ev" }
+
+// getEvents is "get events", another name of "events".
+func (a *App) getEvents(ctx context.Context, f *getFlags, args []string) error {
+	if len(args) > 1 || f.output != "" && f.output != "wide" || f.labels != "" || f.fields != "" {
+		return errors.New("get events takes no names, labels, fields and formats: 'podstead events --for pod/NAME' shows those of one pod")
+	}
+	return a.events(ctx, &eventFlags{
+		namespace: f.namespace, all: f.all, watch: f.watch, noHeaders: f.noHeaders, wide: f.output == "wide",
+	})
 }
 
 func (f *eventFlags) options() (api.ListOptions, error) {

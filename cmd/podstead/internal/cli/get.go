@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
 	"sigs.k8s.io/yaml"
@@ -26,6 +27,8 @@ type getFlags struct {
 	watchOnly  bool
 	noHeaders  bool
 	showLabels bool
+	labelsOf   []string
+	noMatter   bool // a name that there is not is no error
 }
 
 var outputs = []string{"wide", "json", "yaml", "name"}
@@ -37,8 +40,13 @@ func (a *App) getCommand() *cobra.Command {
 		Short: "List pods, or show some of them",
 		Example: "  podstead get pods -A\n  podstead get pods -l app=web -o wide -w\n" +
 			"  podstead get pod web -o yaml",
-		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
+			switch {
+			case len(args) == 0:
+				return errors.New("the type of what to get is missing: podstead get pods [NAME...]")
+			case isEvents(args[0]):
+				return a.getEvents(c.Context(), f, args)
+			}
 			names, err := getArgs(args)
 			if err != nil {
 				return err
@@ -56,6 +64,8 @@ func (a *App) getCommand() *cobra.Command {
 	c.Flags().BoolVar(&f.watchOnly, "watch-only", false, "show changes as they come, without listing first")
 	c.Flags().BoolVar(&f.noHeaders, "no-headers", false, "leave out the headings")
 	c.Flags().BoolVar(&f.showLabels, "show-labels", false, "add a column of labels")
+	c.Flags().StringSliceVarP(&f.labelsOf, "label-columns", "L", nil, "add a column for each of these labels")
+	c.Flags().BoolVar(&f.noMatter, "ignore-not-found", false, "a name that there is not is no error")
 	a.completeFlags(c, "namespace", a.completeNamespaces)
 	a.completeFlags(c, "output", cobra.FixedCompletions(outputs, cobra.ShellCompDirectiveNoFileComp))
 	return c
@@ -78,9 +88,9 @@ func (a *App) completeGet(f *getFlags) cobra.CompletionFunc {
 	}
 }
 
-// getArgs takes "pods [NAME...]" and "pod/NAME...".
+// getArgs takes "pods [NAME...]" and "pod/NAME...". Pods are all that there is.
 func getArgs(args []string) ([]string, error) {
-	if isPods(args[0]) {
+	if isPods(args[0]) || args[0] == "all" && len(args) == 1 {
 		return args[1:], nil
 	}
 	var names []string
@@ -135,6 +145,9 @@ func pods(ctx context.Context, client *api.Client, f *getFlags, options api.List
 	var items []corev1.Pod
 	for _, name := range names {
 		p, err := client.Pod(ctx, f.key(name))
+		if err != nil && f.noMatter && apierrors.IsNotFound(err) {
+			continue
+		}
 		if err != nil {
 			missing = errors.Join(missing, err)
 			continue
@@ -156,7 +169,7 @@ type podOutput struct {
 
 func (a *App) podOutput(f *getFlags, single bool) *podOutput {
 	o := &podOutput{app: a, flags: f, single: single,
-		columns: printer.Columns{Namespace: f.all, Wide: f.output == "wide", Labels: f.showLabels}}
+		columns: printer.Columns{Namespace: f.all, Wide: f.output == "wide", Labels: f.showLabels, LabelsOf: f.labelsOf}}
 	var header []string
 	if !f.noHeaders {
 		header = printer.PodHeader(o.columns)

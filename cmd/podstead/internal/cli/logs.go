@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"time"
@@ -15,67 +14,96 @@ import (
 	"github.com/podstead/podstead/pod"
 )
 
+// logFlags are the flags of logs.
+type logFlags struct {
+	scope
+	api.LogOptions
+	allContainers bool
+	prefix        bool
+	tail          int64
+	sinceTime     string
+}
+
 func (a *App) logsCommand() *cobra.Command {
-	s, o := &scope{}, &api.LogOptions{}
-	var tail int64
-	var sinceTime string
+	f := &logFlags{}
 	c := &cobra.Command{
-		Use:     "logs POD [-c CONTAINER]",
-		Short:   "Show the log of a container",
-		Example: "  podstead logs -f web\n  podstead logs -p --tail 20 web -c app",
-		Args:    cobra.RangeArgs(1, 3),
+		Use:   "logs POD [-c CONTAINER]",
+		Short: "Show the log of a container, or the logs of several",
+		Example: "  podstead logs -f web\n  podstead logs -p --tail 20 web -c app\n" +
+			"  podstead logs web --all-containers --prefix\n  podstead logs -f -l app=web",
+		Args: cobra.MaximumNArgs(3),
 		RunE: func(c *cobra.Command, args []string) error {
-			name, rest, err := podArg(args)
+			name, err := f.take(args)
 			if err != nil {
 				return err
 			}
-			if len(rest) > 0 && o.Container == "" {
-				o.Container = rest[0]
-			}
-			if tail >= 0 {
-				o.TailLines = &tail
-			}
-			if sinceTime != "" {
-				if o.SinceTime, err = time.Parse(time.RFC3339, sinceTime); err != nil {
-					return fmt.Errorf("--since-time: got %q, want a time such as 2026-01-02T15:04:05Z", sinceTime)
-				}
-			}
-			return a.logs(c.Context(), s.key(name), o)
+			return a.logs(c.Context(), f, name)
 		},
-		ValidArgsFunction: a.completePods(s),
+		ValidArgsFunction: a.completePods(&f.scope),
 	}
-	s.name(c)
-	c.Flags().StringVarP(&o.Container, "container", "c", "", "the container, when the pod has several")
-	c.Flags().BoolVarP(&o.Follow, "follow", "f", false, "go on with new lines, also after a rotation or a restart of the container")
-	c.Flags().BoolVarP(&o.Previous, "previous", "p", false, "the log of the run before this one")
-	c.Flags().Int64Var(&tail, "tail", -1, "how many lines from the end; -1 for all")
-	c.Flags().DurationVar(&o.Since, "since", 0, "only lines that are newer than this, such as 5s, 2m or 3h")
-	c.Flags().StringVar(&sinceTime, "since-time", "", "only lines after this time (RFC 3339)")
-	c.Flags().BoolVar(&o.Timestamps, "timestamps", false, "put the time before each line")
-	c.Flags().Int64Var(&o.LimitBytes, "limit-bytes", 0, "how many bytes at most")
+	f.name(c)
+	c.Flags().StringVarP(&f.labels, "selector", "l", "", "the pods with these labels, such as app=web; of each log the last ten lines unless --tail is set")
+	c.Flags().StringVarP(&f.Container, "container", "c", "", "the container, when the pod has several")
+	c.Flags().BoolVar(&f.allContainers, "all-containers", false, "the logs of all containers")
+	c.Flags().BoolVar(&f.prefix, "prefix", false, "put pod and container before each line")
+	c.Flags().BoolVarP(&f.Follow, "follow", "f", false, "go on with new lines, also after a rotation or a restart of the container")
+	c.Flags().BoolVarP(&f.Previous, "previous", "p", false, "the log of the run before this one")
+	c.Flags().Int64Var(&f.tail, "tail", -1, "how many lines from the end; -1 for all")
+	c.Flags().DurationVar(&f.Since, "since", 0, "only lines that are newer than this, such as 5s, 2m or 3h")
+	c.Flags().StringVar(&f.sinceTime, "since-time", "", "only lines after this time (RFC 3339)")
+	c.Flags().BoolVar(&f.Timestamps, "timestamps", false, "put the time before each line")
+	c.Flags().Int64Var(&f.LimitBytes, "limit-bytes", 0, "how many bytes at most")
+	c.PreRun = func(c *cobra.Command, _ []string) {
+		if f.labels != "" && !c.Flags().Changed("tail") {
+			f.tail = selectedTail
+		}
+	}
 	a.completeFlags(c, "namespace", a.completeNamespaces)
-	a.completeFlags(c, "container", a.completeContainers(s))
+	a.completeFlags(c, "container", a.completeContainers(&f.scope))
 	return c
 }
 
-func (a *App) logs(ctx context.Context, key pod.Key, o *api.LogOptions) error {
-	client := a.client()
-	defer client.Close()
-	if o.Container == "" {
-		var err error
-		if o.Container, err = a.defaultContainer(ctx, client, key); err != nil {
-			return err
+// take reads the arguments and the flags that need it, and returns the name
+// of the pod, "" when pods are selected by labels.
+func (f *logFlags) take(args []string) (name string, err error) {
+	switch {
+	case len(args) > 0 && f.labels != "":
+		return "", fmt.Errorf("got the pod %q beside --selector, want one of the two", args)
+	case f.labels == "":
+		var rest []string
+		if name, rest, err = podArg(args); err != nil {
+			return "", err
+		}
+		if len(rest) > 0 && f.Container == "" {
+			f.Container = rest[0]
 		}
 	}
-	in, err := client.Logs(ctx, key, *o)
+	if f.allContainers && f.Container != "" {
+		return "", fmt.Errorf("got the container %q beside --all-containers, want one of the two", f.Container)
+	}
+	if f.tail >= 0 {
+		f.TailLines = &f.tail
+	}
+	if f.sinceTime != "" {
+		if f.SinceTime, err = time.Parse(time.RFC3339, f.sinceTime); err != nil {
+			return "", fmt.Errorf("--since-time: got %q, want a time such as 2026-01-02T15:04:05Z", f.sinceTime)
+		}
+	}
+	return name, nil
+}
+
+func (a *App) logs(ctx context.Context, f *logFlags, name string) error {
+	client := a.client()
+	defer client.Close()
+	targets, err := a.targets(ctx, client, f, name)
 	if err != nil {
 		return err
 	}
-	defer in.Close()
-	if _, err := io.Copy(a.Out, in); err != nil && ctx.Err() == nil {
-		return fmt.Errorf("read the log of pod %s: %w", key, err)
+	if len(targets) == 0 {
+		_, err := fmt.Fprintln(a.Err, f.nothing())
+		return err
 	}
-	return nil
+	return a.showLogs(ctx, client, f, targets)
 }
 
 // defaultContainerAnnotation names the container that is meant when none is
@@ -89,15 +117,19 @@ func (a *App) defaultContainer(ctx context.Context, client *api.Client, key pod.
 	if err != nil {
 		return "", err
 	}
+	return a.chooseContainer(p), nil
+}
+
+func (a *App) chooseContainer(p *corev1.Pod) string {
 	names := containers(p)
 	if name := p.Annotations[defaultContainerAnnotation]; slices.Contains(names, name) {
-		return name, nil
+		return name
 	}
 	first := p.Spec.Containers[0].Name
 	if len(names) > 1 {
 		fmt.Fprintf(a.Err, "Defaulted container %q out of: %s\n", first, strings.Join(described(p), ", "))
 	}
-	return first, nil
+	return first
 }
 
 // containers lists a pod's containers, init containers last as in kubectl.

@@ -64,6 +64,7 @@ func podName(arg string) (string, error) {
 }
 
 func isPods(kind string) bool {
+	kind = strings.ToLower(kind)
 	return kind == "pod" || kind == "pods" || kind == "po"
 }
 

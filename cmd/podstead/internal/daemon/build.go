@@ -178,7 +178,7 @@ func (d *daemon) containerdChanged(s containerd.Status) {
 func (d *daemon) statusLine() string {
 	snap := d.agent.Latest()
 	var text strings.Builder
-	text.WriteString(fmt.Sprintf("%d pods", len(snap.Pods)))
+	fmt.Fprintf(&text, "%d pods", len(snap.Pods))
 	if !snap.Runtime.Up {
 		text.WriteString("; containerd does not answer: " + snap.Runtime.Error)
 	}

@@ -149,7 +149,7 @@ func (d *daemon) tellOfRuntime(ctx context.Context) error {
 		up := d.agent.Latest().Runtime.Up
 		if up && !told {
 			if version, err := d.runtime.Version(ctx); err == nil {
-				d.agent.SetRuntime(version, d.warnings())
+				d.agent.SetRuntime(version, append(d.warnings(), d.vulnerable(ctx, version)...))
 				told = true
 			}
 		}
@@ -175,6 +175,16 @@ func (d *daemon) warnings() []string {
 		}
 	}
 	return warnings
+}
+
+// vulnerable names what is known to be vulnerable below podstead.
+func (d *daemon) vulnerable(ctx context.Context, containerd string) []string {
+	warnings := runtime.VulnerableVersion("containerd", containerd)
+	program, version, err := d.runtime.OCIRuntime(ctx)
+	if err != nil {
+		return append(warnings, fmt.Sprintf("the version of the OCI runtime is not known: %v", err))
+	}
+	return append(warnings, runtime.VulnerableVersion(program, version)...)
 }
 
 // leaveNothing ends what outlives podstead otherwise, after its pods were

@@ -124,17 +124,54 @@ func (s *sources) start(ctx context.Context, all *sync.WaitGroup, c config.Sourc
 	return r
 }
 
-// runOne publishes why a source can't run, so that its pods are kept and the
-// reason is seen.
+// The time between attempts to run a source that fails: it doubles from
+// retryFirst to retryMax, and begins anew once the source ran longer than that.
+const (
+	retryFirst = time.Second
+	retryMax   = 30 * time.Second
+)
+
+// runOne runs a source until ctx ends. One that can't be made, or that fails,
+// is tried again for ever; why is published whenever it is news, so that its
+// pods are kept and the reason is seen.
 func (s *sources) runOne(ctx context.Context, c config.Source, priority int) {
+	said, wait := "", retryFirst
+	publish := func(state pod.SourceState) {
+		said = ""
+		s.to.Publish(state)
+	}
+	for {
+		began := time.Now()
+		err := s.attempt(ctx, c, priority, publish)
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		if err.Error() != said {
+			said = err.Error()
+			s.unreadable(c, priority, err)
+		}
+		if time.Since(began) > retryMax {
+			wait = retryFirst
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return
+		}
+		wait = min(2*wait, retryMax)
+	}
+}
+
+func (s *sources) attempt(ctx context.Context, c config.Source, priority int, publish func(pod.SourceState)) error {
 	src, err := s.making(c, priority, s.store)
-	if err == nil {
-		err = src.Run(ctx, s.to.Publish)
+	if err != nil {
+		return err
 	}
-	if err == nil || ctx.Err() != nil {
-		return
-	}
-	s.log.Error("a source of manifests can't be read; its pods stay as they are", zap.String("source", c.Name), zap.Error(err))
+	return src.Run(ctx, publish)
+}
+
+func (s *sources) unreadable(c config.Source, priority int, err error) {
+	s.log.Error("a source of manifests can't be read; its pods stay as they are, and it is tried again", zap.String("source", c.Name), zap.Error(err))
 	s.to.Publish(pod.SourceState{Name: c.Name, Kind: kind(c), Location: location(c), Priority: priority,
 		Error: err.Error(), ErrorReason: source.ReasonUnreadable})
 }

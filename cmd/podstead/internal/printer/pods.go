@@ -16,6 +16,8 @@ import (
 // Columns says which columns are shown beside the usual ones.
 type Columns struct {
 	Namespace, Wide, Labels bool
+	// LabelsOf are labels with a column of their own.
+	LabelsOf []string
 }
 
 // PodHeader returns the headings for PodRow.
@@ -23,6 +25,9 @@ func PodHeader(c Columns) []string {
 	header := []string{"NAME", "READY", "STATUS", "RESTARTS", "AGE"}
 	if c.Wide {
 		header = append(header, "IP", "NODE", "NOMINATED NODE", "READINESS GATES")
+	}
+	for _, name := range c.LabelsOf {
+		header = append(header, strings.ToUpper(name[strings.LastIndex(name, "/")+1:]))
 	}
 	return c.frame("NAMESPACE", "LABELS", header)
 }
@@ -33,6 +38,9 @@ func PodRow(p *corev1.Pod, c Columns, now time.Time) []string {
 	row := []string{p.Name, fmt.Sprintf("%d/%d", s.ready, s.total), s.status, s.restartText(now), Age(p.CreationTimestamp.Time, now)}
 	if c.Wide {
 		row = append(row, orNone(p.Status.PodIP), orNone(p.Spec.NodeName), none, none)
+	}
+	for _, name := range c.LabelsOf {
+		row = append(row, p.Labels[name])
 	}
 	return c.frame(p.Namespace, orNone(labels.Set(p.Labels).String()), row)
 }

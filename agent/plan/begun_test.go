@@ -1,6 +1,7 @@
 package plan_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -40,5 +41,17 @@ func TestAnInstanceThatCantBePreparedKeepsItsNumber(t *testing.T) {
 	d = plan.Pod(s, plan.Want{Gone: "its manifest was removed"}, have, retry)
 	if len(d.Actions) != 1 || d.Actions[0].String() != "teardown #1" {
 		t.Errorf("unwanted: %v, want teardown #1", d.Actions)
+	}
+}
+
+// What a sandbox lacks is told as long as its pod lives.
+func TestNotesOfTheSandboxAreTold(t *testing.T) {
+	const note = "names can't be looked up"
+	want := shop()
+	have := plan.Have{RuntimeUp: true, LastInstance: 1, Begun: map[int]bool{1: true}, Sandboxes: []pod.Sandbox{{
+		Instance: pod.Instance{Key: want.Desired.Key, Number: 1}, ID: "s1", Ready: true, Notes: []string{note},
+	}}}
+	if d := plan.Pod(plan.DefaultSettings(), want, have, 0); !slices.Contains(d.Notes, note) {
+		t.Errorf("notes %q, want %q among them", d.Notes, note)
 	}
 }

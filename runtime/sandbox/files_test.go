@@ -235,3 +235,28 @@ func inIPC(t *testing.T, ns, file string) string {
 	}
 	return string(text)
 }
+
+// A sandbox of a version that made no files stays as it is: nothing is
+// restarted for them.
+func TestSandboxOfAnOlderVersionIsKept(t *testing.T) {
+	run := folder(t)
+	s := open(t, run, "boot")
+	before := prepare(t, s, web(), pod.Attachment{IPs: []string{"10.88.0.5"}})
+	path := filepath.Join(run, "pods/uid-1/sandbox.json")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := strings.ReplaceAll(string(text), `"etcDir"`, `"unknown"`)
+	if err := errors.Join(os.RemoveAll(before.EtcDir), os.WriteFile(path, []byte(old), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	before.EtcDir = ""
+	if diff := cmp.Diff(before, only(t, s)); diff != "" {
+		t.Errorf("listed (-want +got):\n%s", diff)
+	}
+	before.IPs = []string{"10.88.0.6"}
+	if diff := cmp.Diff(before, prepare(t, s, web(), pod.Attachment{IPs: before.IPs})); diff != "" {
+		t.Errorf("prepared again (-want +got):\n%s", diff)
+	}
+}

@@ -174,10 +174,12 @@ func read(conn io.Reader, request *http.Request) (*answer, error) {
 	buffered := bufio.NewReader(limited)
 	for {
 		response, err := http.ReadResponse(buffered, request)
-		if err != nil {
-			if limited.N <= 0 {
-				return nil, fmt.Errorf("the headers of the answer are larger than %d bytes", maxHeader)
-			}
+		switch {
+		case err != nil && limited.N <= 0:
+			return nil, fmt.Errorf("the headers of the answer are larger than %d bytes", maxHeader)
+		case err != nil && limited.N == maxHeader && errors.Is(err, io.ErrUnexpectedEOF):
+			return nil, io.EOF // not a byte came
+		case err != nil:
 			return nil, err
 		}
 		if response.StatusCode < 200 && response.StatusCode != http.StatusSwitchingProtocols {

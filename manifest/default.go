@@ -32,6 +32,11 @@ func Default(p *corev1.Pod) {
 func forgetPlatitudes(p *corev1.Pod) {
 	s := &p.Spec
 	s.OS, s.HostUsers, s.SetHostnameAsFQDN, s.RuntimeClassName, s.HostnameOverride = nil, nil, nil, nil, nil
+	for _, list := range containerLists(p) {
+		for i := range list.containers {
+			forgetHandlerPlatitudes(&list.containers[i])
+		}
+	}
 }
 
 func setDefault[T comparable](field *T, value T) {
@@ -75,6 +80,7 @@ func defaultContainer(c *corev1.Container, hostNetwork bool) {
 		}
 	}
 	defaultResources(&c.Resources)
+	defaultHandlers(c)
 }
 
 // pullPolicy is Always for images that are named by the tag latest or by no

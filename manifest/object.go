@@ -17,6 +17,7 @@ func (p *parser) pod(root *node, found []trouble) {
 	found = append(found, troubles...)
 	Default(decoded)
 	found = append(found, hostPortTroubles(decoded)...)
+	found = append(found, zeroPeriods(decoded, root)...)
 	found = append(found, p.further(decoded, found)...)
 	for i := range found {
 		if found[i].at == (place{}) {

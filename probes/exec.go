@@ -14,8 +14,9 @@ import (
 const (
 	// maxOutput is how much of a command's output is kept, in bytes.
 	maxOutput = 10 << 10
-	// maxArgv bounds a command once it is expanded, as for a container's own.
-	maxArgv = 1 << 20
+	// maxArgv bounds a command once it is expanded, in bytes; what is larger
+	// is refused as a manifest already.
+	maxArgv = 128 << 10
 	// maxShown is how much of a command is repeated in messages, in bytes.
 	maxShown = 128
 )

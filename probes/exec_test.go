@@ -61,7 +61,7 @@ func TestCommandThatGrowsIsRefused(t *testing.T) {
 	for i := 1; i < 60; i++ {
 		spec.Env = append(spec.Env, corev1.EnvVar{Name: fmt.Sprintf("V%d", i), Value: strings.Repeat(fmt.Sprintf("$(V%d)", i-1), 2)})
 	}
-	if _, err := probes.Command([]string{"$(V19)", "$(V19)", "$(V19)"}, spec); err == nil {
-		t.Error("1.5 MiB were taken for a command")
+	if _, err := probes.Command([]string{"$(V16)", "$(V16)", "$(V16)"}, spec); err == nil {
+		t.Error("192 KiB were taken for a command")
 	}
 }

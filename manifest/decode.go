@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	sigsjson "sigs.k8s.io/json"
 
 	"github.com/podstead/podstead/pod"
@@ -55,7 +56,11 @@ func decodeStrictly(value any, into *corev1.Pod) error {
 
 func (d *decoder) add(t trouble) { d.troubles = append(d.troubles, t) }
 
-var quantityType = reflect.TypeFor[resource.Quantity]()
+// The structs that manifests write as scalars.
+var (
+	quantityType = reflect.TypeFor[resource.Quantity]()
+	portType     = reflect.TypeFor[intstr.IntOrString]()
+)
 
 // value returns what JSON shall say of a node for a type; false if the node
 // does not fit, which is then reported. at is where complaints about the
@@ -70,6 +75,8 @@ func (d *decoder) value(path string, n *node, at place, t reflect.Type) (any, bo
 		return nil, false
 	case t == quantityType:
 		return d.quantity(path, n, at)
+	case t == portType:
+		return d.port(path, n, at)
 	case t.Kind() == reflect.Struct:
 		return d.structure(path, n, at, t)
 	case t.Kind() == reflect.Map:

@@ -74,6 +74,19 @@ func (n *node) integer(bits int) (int64, bool) {
 	return v, bits == 64 || v >= -limit && v < limit
 }
 
+// port decodes what may be the number of a port or its name.
+func (d *decoder) port(path string, n *node, at place) (any, bool) {
+	if number, ok := n.integer(32); ok {
+		return number, true
+	}
+	hint := unquoteHint(n, kindInt)
+	if n.kind == kindString && n.trap == "" && hint == "" {
+		return n.text, true
+	}
+	d.mismatch(path, n, at, "the number of a port, or the name of one of the container's ports", hint)
+	return nil, false
+}
+
 // quantity decodes amounts such as 500m or 64Mi, which may be numbers.
 func (d *decoder) quantity(path string, n *node, at place) (any, bool) {
 	text := ""

@@ -43,6 +43,11 @@ func forgetPlatitudes(p *corev1.Pod) {
 	if c := s.DNSConfig; c != nil && len(c.Nameservers)+len(c.Searches)+len(c.Options) == 0 {
 		s.DNSConfig = nil
 	}
+	for _, list := range containerLists(p) {
+		for i := range list.containers {
+			forgetHandlerPlatitudes(&list.containers[i])
+		}
+	}
 }
 
 func setDefault[T comparable](field *T, value T) {
@@ -90,6 +95,7 @@ func defaultContainer(c *corev1.Container, hostNetwork bool) {
 		}
 	}
 	defaultResources(&c.Resources)
+	defaultHandlers(c)
 }
 
 // pullPolicy is Always for images that are named by the tag latest or by no

@@ -44,7 +44,7 @@ type Field struct {
 func Fields() []Field {
 	return slices.Concat(
 		podFields(), metadataFields(), specFields(), podSecurityFields(),
-		containerFields(), containerPartFields(), containerSecurityFields(),
+		containerFields(), containerPartFields(), probeFields(), containerSecurityFields(),
 		volumeFields(),
 	)
 }

@@ -5,7 +5,6 @@ import "slices"
 const (
 	appArmor   = "on a server without AppArmor, or without that profile, the container is not started"
 	noConfig   = "there is no API server to read it from; use value, or a file by hostPath"
-	noProbes   = "probes are " + laterOn + "; without the probe the pod would count as ready at once, so leave it out on purpose"
 	noDynamics = "dynamic resources need drivers that podstead has not; mount devices by hostPath"
 )
 
@@ -18,11 +17,8 @@ func containerFields() []Field {
 		refused("restartPolicyRules", laterOn+"; use restartPolicy"),
 		supported("volumeMounts"),
 		refused("volumeDevices", "block volumes need persistent volume claims; mount the device by hostPath"),
-		refused("livenessProbe", noProbes),
-		refused("readinessProbe", noProbes),
-		refused("startupProbe", noProbes),
-		refused("lifecycle", "hooks are "+laterOn, "{}"),
-		supported("terminationMessagePath", "terminationMessagePolicy", "imagePullPolicy",
+		supported("livenessProbe", "readinessProbe", "startupProbe", "lifecycle",
+			"terminationMessagePath", "terminationMessagePolicy", "imagePullPolicy",
 			"securityContext", "stdin"),
 		ignored("stdinOnce", "nobody attaches to a container's input", "false"),
 		supported("tty"),

@@ -15,7 +15,7 @@ func apiRows(t reflect.Type, seen map[reflect.Type]bool, index fieldIndex, visit
 	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice || t.Kind() == reflect.Map {
 		t = t.Elem()
 	}
-	if t.Kind() != reflect.Struct || t == quantityType || seen[t] {
+	if t.Kind() != reflect.Struct || t == quantityType || t == portType || seen[t] {
 		return
 	}
 	seen[t] = true

@@ -49,6 +49,19 @@ func printable(name string) string {
 // locate says where a field is, or where the nearest thing around it is when
 // the field is missing.
 func (n *node) locate(path string) place {
+	_, at := n.walk(path)
+	return at
+}
+
+// find returns the value of a field, nil if it is missing.
+func (n *node) find(path string) *node {
+	found, _ := n.walk(path)
+	return found
+}
+
+// walk follows a path. It returns the value there, nil if something on the
+// way is missing, and the place of the last thing that is not.
+func (n *node) walk(path string) (*node, place) {
 	at := n.at
 	for path != "" {
 		var step string
@@ -56,21 +69,21 @@ func (n *node) locate(path string) place {
 		var next *node
 		if i, err := strconv.Atoi(step); err == nil && n.kind == kindList {
 			if i < 0 || i >= len(n.items) {
-				return at
+				return nil, at
 			}
 			next = n.items[i]
 			at = next.at
 		} else {
 			f := n.field(step)
 			if f == nil {
-				return at
+				return nil, at
 			}
 			next = f.value
 			at = placeFor(f.key, f.value)
 		}
 		n = next
 	}
-	return at
+	return n, at
 }
 
 // cutPath takes the first step off a path: a name, the number of an entry, or

@@ -1,6 +1,7 @@
 package pod
 
 import (
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -92,10 +93,44 @@ type ProbeReport struct {
 	Succeeded uint64 // attempts, since the run is probed
 	Failed    uint64
 	Unknown   uint64
-	// Streak counts the latest attempts with the same result.
+	// Streak counts the latest attempts that counted and had the same result.
 	Streak int
 	// Recent are the latest attempts, newest first, at most 5.
 	Recent []ProbeAttempt
-	// Next is when it is made again.
+	// Next is when it is made again; zero while an attempt is under way.
 	Next Stamp
+}
+
+// The range of a period that an annotation sets.
+const (
+	MinProbePeriod = 100 * time.Millisecond
+	MaxProbePeriod = time.Hour
+)
+
+// probeAnnotation is what stands between a probe's kind and its container in
+// the key of the annotation.
+const probeAnnotation = ".probe.podstead.dev/"
+
+// ProbeAnnotation is the key of the annotation that sets the period of a
+// probe, such as readiness.probe.podstead.dev/app: periodSeconds can't say
+// less than a second.
+func ProbeAnnotation(container string, kind ProbeKind) string {
+	return string(kind) + probeAnnotation + container
+}
+
+// SplitProbeAnnotation takes the key of an annotation apart; ok is false for
+// annotations that are about something else.
+func SplitProbeAnnotation(key string) (container string, kind ProbeKind, ok bool) {
+	before, container, ok := strings.Cut(key, probeAnnotation)
+	return container, ProbeKind(before), ok
+}
+
+// ProbePeriod returns the period that the pod's annotation sets for a probe;
+// 0 where there is none, or none that is valid.
+func ProbePeriod(p *corev1.Pod, container string, kind ProbeKind) time.Duration {
+	period, err := time.ParseDuration(p.Annotations[ProbeAnnotation(container, kind)])
+	if err != nil || period < MinProbePeriod || period > MaxProbePeriod {
+		return 0
+	}
+	return period
 }

@@ -6,9 +6,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/podstead/podstead/manifest/policy"
 	"github.com/podstead/podstead/manifest/validation"
+	"github.com/podstead/podstead/pod"
 )
 
 // pod has one host port and one hostPath volume.
@@ -200,6 +202,39 @@ func TestLevelValidate(t *testing.T) {
 	} {
 		if err := tt.level.Validate(); err == nil || err.Error() != tt.want {
 			t.Errorf("%+v: %v, want %s", tt.level, err, tt.want)
+		}
+	}
+}
+
+// A probe or hook that names a host would make podstead ask whatever the host
+// can reach.
+func TestHostsOfProbesAndHooks(t *testing.T) {
+	http := &corev1.HTTPGetAction{Host: "169.254.169.254", Port: intstr.FromInt32(80)}
+	for field, set := range map[string]func(*corev1.Container){
+		"livenessProbe.httpGet": func(k *corev1.Container) {
+			k.LivenessProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: http}}
+		},
+		"readinessProbe.tcpSocket": func(k *corev1.Container) {
+			k.ReadinessProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{Host: http.Host}}}
+		},
+		"startupProbe.httpGet": func(k *corev1.Container) {
+			k.StartupProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: http}}
+		},
+		"lifecycle.postStart.httpGet": func(k *corev1.Container) {
+			k.Lifecycle = &corev1.Lifecycle{PostStart: &corev1.LifecycleHandler{HTTPGet: http}}
+		},
+		"lifecycle.preStop.httpGet": func(k *corev1.Container) {
+			k.Lifecycle = &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{HTTPGet: http}}
+		},
+	} {
+		p := podWith(0, "")
+		set(&p.Spec.Containers[0])
+		got := policy.Check(p, policy.Level{PodSecurity: "baseline"})
+		if len(got) != 1 || got[0].Field != "spec.containers[0]."+field+".host" || got[0].Reason != pod.ReasonPolicy {
+			t.Errorf("%s: got %q", field, lines(got))
+		}
+		if got := policy.Check(p, policy.Level{PodSecurity: "privileged"}); len(got) != 0 {
+			t.Errorf("%s, privileged: got %q", field, lines(got))
 		}
 	}
 }

@@ -19,7 +19,11 @@ func (c *checker) containers(s *corev1.PodSpec, at *field.Path) {
 		c.container(container, here)
 	}
 	for i := range s.InitContainers {
-		c.initRestart(&s.InitContainers[i], at.Child("initContainers").Index(i))
+		k, here := &s.InitContainers[i], at.Child("initContainers").Index(i)
+		c.initRestart(k, here)
+		if pod.InitRole(k) == pod.RoleInit {
+			c.endless(k, here)
+		}
 	}
 	for i := range s.Containers {
 		c.appRestart(&s.Containers[i], at.Child("containers").Index(i))
@@ -62,6 +66,8 @@ func (c *checker) container(k *corev1.Container, at *field.Path) {
 	c.security(k.SecurityContext, at.Child("securityContext"))
 	c.terminationMessage(k, at)
 	c.files(k, at)
+	c.probes(k, at)
+	c.lifecycle(k, at.Child("lifecycle"))
 }
 
 // process checks what the program is started with.

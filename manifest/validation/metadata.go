@@ -23,6 +23,7 @@ func (c *checker) metadata(m *metav1.ObjectMeta, at *field.Path) {
 	}
 	c.labels(m.Labels, at.Child("labels"))
 	c.annotations(m.Annotations, at.Child("annotations"))
+	c.probeAnnotations(m.Annotations, at.Child("annotations"))
 }
 
 func (c *checker) podName(m *metav1.ObjectMeta, at *field.Path) {

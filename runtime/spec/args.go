@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/podstead/podstead/pod"
 )
 
 // maxArgBytes bounds arguments and environment together; the kernel takes 2
@@ -45,7 +47,7 @@ func (b *builder) expandAll(field string, list []string, vars map[string]string)
 	out := make([]string, 0, len(list))
 	size := 0
 	for i, s := range list {
-		s, fits := expand(s, lookup, maxArgBytes)
+		s, fits := pod.Expand(s, lookup, maxArgBytes)
 		if size += len(s) + 1; !fits || size > maxArgBytes {
 			return nil, b.tooBig(field, "the arguments up to number "+strconv.Itoa(i))
 		}

@@ -4,6 +4,8 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/podstead/podstead/pod"
 )
 
 // defaultPath is what a container finds programs by whose image says nothing.
@@ -69,7 +71,7 @@ func (b *builder) podVariables(e *environ) (map[string]string, error) {
 	lookup := func(name string) (string, bool) { v, ok := vars[name]; return v, ok }
 	for i := range b.c.Env {
 		v := &b.c.Env[i]
-		value, fits := expand(v.Value, lookup, maxArgBytes)
+		value, fits := pod.Expand(v.Value, lookup, maxArgBytes)
 		if fits && v.ValueFrom != nil {
 			var err error
 			if value, err = b.valueFrom(i, v.ValueFrom); err != nil {

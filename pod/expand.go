@@ -1,13 +1,13 @@
-package spec
+package pod
 
 import "strings"
 
-// expand replaces $(NAME) by what lookup knows of NAME, once: replaced text
+// Expand replaces $(NAME) by what lookup knows of NAME, once: replaced text
 // is not looked at again. A reference that lookup does not know, or that is
 // not closed, stays as written, and $$ stands for $. It reports false when
 // the result would be longer than limit bytes, before it uses more memory
 // than that: a chain of variables that double each other grows without end.
-func expand(s string, lookup func(string) (string, bool), limit int) (string, bool) {
+func Expand(s string, lookup func(string) (string, bool), limit int) (string, bool) {
 	var out strings.Builder
 	lastClose := strings.LastIndexByte(s, ')')
 	for pos := 0; pos < len(s); {

@@ -1,0 +1,87 @@
+package manifest
+
+import (
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/podstead/podstead/pod"
+)
+
+// defaultHandlers fills in what the API server does for probes and hooks.
+func defaultHandlers(c *corev1.Container) {
+	for _, p := range probesOf(c) {
+		setDefault(&p.TimeoutSeconds, 1)
+		setDefault(&p.PeriodSeconds, 10)
+		setDefault(&p.SuccessThreshold, 1)
+		setDefault(&p.FailureThreshold, 3)
+		if p.GRPC != nil {
+			setPointer(&p.GRPC.Service, "")
+		}
+	}
+	for _, a := range httpGetsOf(c) {
+		setDefault(&a.Path, "/")
+		setDefault(&a.Scheme, corev1.URISchemeHTTP)
+	}
+}
+
+func forgetHandlerPlatitudes(c *corev1.Container) {
+	for _, a := range httpGetsOf(c) {
+		a.Protocol = nil
+	}
+	if c.Lifecycle != nil && *c.Lifecycle == (corev1.Lifecycle{}) {
+		c.Lifecycle = nil
+	}
+}
+
+// probesOf returns the probes of a container by their fields.
+func probesOf(c *corev1.Container) map[string]*corev1.Probe {
+	probes := map[string]*corev1.Probe{}
+	for name, p := range map[string]*corev1.Probe{
+		"startupProbe": c.StartupProbe, "livenessProbe": c.LivenessProbe, "readinessProbe": c.ReadinessProbe,
+	} {
+		if p != nil {
+			probes[name] = p
+		}
+	}
+	return probes
+}
+
+// httpGetsOf returns the HTTP requests of a container's probes and hooks.
+func httpGetsOf(c *corev1.Container) []*corev1.HTTPGetAction {
+	var gets []*corev1.HTTPGetAction
+	for _, p := range probesOf(c) {
+		if p.HTTPGet != nil {
+			gets = append(gets, p.HTTPGet)
+		}
+	}
+	if c.Lifecycle == nil {
+		return gets
+	}
+	for _, h := range []*corev1.LifecycleHandler{c.Lifecycle.PostStart, c.Lifecycle.PreStop} {
+		if h != nil && h.HTTPGet != nil {
+			gets = append(gets, h.HTTPGet)
+		}
+	}
+	return gets
+}
+
+// zeroPeriods reports probes that say periodSeconds: 0, which Kubernetes
+// takes for the default of ten seconds: nobody who writes it means that.
+func zeroPeriods(p *corev1.Pod, root *node) []trouble {
+	var found []trouble
+	for _, list := range containerLists(p) {
+		for i := range list.containers {
+			for name := range probesOf(&list.containers[i]) {
+				path := fmt.Sprintf("%s[%d].%s.periodSeconds", list.path, i, name)
+				if n := root.find(path); n != nil && n.kind == kindInt && n.canonical() == "0" {
+					found = append(found, trouble{
+						reason: pod.ReasonInvalidProbe, field: path, message: "is out of range",
+						got: "0", want: "1 or more, or the field left out for 10",
+					})
+				}
+			}
+		}
+	}
+	return found
+}

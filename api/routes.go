@@ -15,6 +15,7 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("GET /api/v1/namespaces/{namespace}/pods/{name}", s.pod)
 	mux.HandleFunc("GET /api/v1/namespaces/{namespace}/pods/{name}/log", s.log)
 	mux.HandleFunc("GET /api/v1/namespaces/{namespace}/pods/{name}/exec", s.exec)
+	mux.HandleFunc("GET /api/v1/namespaces/{namespace}/pods/{name}/portforward", s.portForward)
 	mux.HandleFunc("GET /api/v1/events", s.events)
 	mux.HandleFunc("GET /api/v1/namespaces/{namespace}/events", s.events)
 	mux.HandleFunc("GET /apis/metrics.k8s.io/v1beta1/pods", s.metrics)

@@ -3,7 +3,7 @@
 // immutable snapshots, so that no client, however slow, holds anything up.
 //
 // Paths, beside those of Kubernetes (/api/v1/pods, /api/v1/events,
-// /apis/metrics.k8s.io/v1beta1/pods with their log, exec and watch), are
+// /apis/metrics.k8s.io/v1beta1/pods with their log, exec, portforward and watch), are
 // /podstead/v1/pods, /podstead/v1/status, .../restart, /healthz, /readyz and
 // /version. Every error is a metav1.Status.
 package api
@@ -45,6 +45,13 @@ type Executor interface {
 	Exec(ctx context.Context, containerID string, r ExecRequest) (int, error)
 }
 
+// PortForwarder reaches the ports of pods.
+type PortForwarder interface {
+	// Dial connects to a TCP port on the loopback of the pod's own network,
+	// which for a pod on the host's network is that of the host.
+	Dial(ctx context.Context, v pod.View, port uint16) (net.Conn, error)
+}
+
 // Stats reads what a cgroup uses.
 type Stats interface {
 	// Usage returns the CPU time used since the cgroup was made, in
@@ -73,11 +80,12 @@ type Config struct {
 	// none.
 	Configuration func() Configuration
 
-	Snapshots Snapshots
-	Control   Control
-	Executor  Executor
-	Stats     Stats
-	Logs      Logs
+	Snapshots     Snapshots
+	Control       Control
+	Executor      Executor
+	PortForwarder PortForwarder
+	Stats         Stats
+	Logs          Logs
 }
 
 // shutdownTime is how long running requests may take after the end began.
@@ -89,14 +97,15 @@ type Server struct {
 	listed    listed
 	usage     sampler
 	listening chan struct{}
-	// execs are the running ones: http.Server does not wait for connections
+	// streams are the running ones: http.Server does not wait for connections
 	// that were taken over.
-	execs sync.WaitGroup
+	streams  sync.WaitGroup
+	forwards chan struct{}
 }
 
 // New returns a server that does nothing until Run.
 func New(cfg Config) *Server {
-	return &Server{cfg: cfg, usage: sampler{stats: cfg.Stats}, listening: make(chan struct{})}
+	return &Server{cfg: cfg, usage: sampler{stats: cfg.Stats}, listening: make(chan struct{}), forwards: make(chan struct{}, maxForwards)}
 }
 
 // Listening is closed once clients can connect.
@@ -137,6 +146,6 @@ func (s *Server) Run(ctx context.Context) error {
 		}
 	}
 	<-served
-	s.execs.Wait()
+	s.streams.Wait()
 	return nil
 }

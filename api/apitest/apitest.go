@@ -6,8 +6,10 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/podstead/podstead/api"
 	"github.com/podstead/podstead/pod"
@@ -25,6 +27,8 @@ type Daemon struct {
 	// OnExec runs a command in place of a container; nil prints the command
 	// and ends with 0.
 	OnExec func(ctx context.Context, id string, r api.ExecRequest) (int, error)
+	// OnDial connects to a pod; nil refuses.
+	OnDial func(ctx context.Context, v pod.View, port uint16) (net.Conn, error)
 	// OnLogs writes a log; nil prints the request.
 	OnLogs func(ctx context.Context, r api.LogRequest, w io.Writer) error
 }
@@ -87,6 +91,14 @@ func (d *Daemon) Exec(ctx context.Context, id string, r api.ExecRequest) (int, e
 	return 0, err
 }
 
+// Dial calls OnDial.
+func (d *Daemon) Dial(ctx context.Context, v pod.View, port uint16) (net.Conn, error) {
+	if d.OnDial != nil {
+		return d.OnDial(ctx, v, port)
+	}
+	return nil, fmt.Errorf("connect to port %d: %w", port, syscall.ECONNREFUSED)
+}
+
 // Usage grows by 100 ms of CPU with each call; memory is always 64 MiB. A
 // path that ends in "gone" can't be read.
 func (d *Daemon) Usage(_ context.Context, path string) (cpuNanos, workingSet uint64, err error) {
@@ -118,6 +130,6 @@ func (d *Daemon) Config(socket string) api.Config {
 	return api.Config{
 		Socket:    socket,
 		Version:   api.Version{Version: "v0.0.0-test", Commit: "0123456", Go: "go", Platform: "linux/amd64"},
-		Snapshots: d, Control: d, Executor: d, Stats: d, Logs: d,
+		Snapshots: d, Control: d, Executor: d, PortForwarder: d, Stats: d, Logs: d,
 	}
 }

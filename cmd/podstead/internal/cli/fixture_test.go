@@ -81,7 +81,7 @@ func web() pod.View {
 	}
 	app := &v.Pod.Spec.Containers[0]
 	app.Command, app.Args = []string{"nginx"}, []string{"-g", "daemon off;"}
-	app.Ports = []corev1.ContainerPort{{ContainerPort: 80, Protocol: "TCP"}}
+	app.Ports = []corev1.ContainerPort{{Name: "http", ContainerPort: 80, Protocol: "TCP"}}
 	app.Env = []corev1.EnvVar{{Name: "MODE", Value: "fast"},
 		{Name: "NAME", ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{APIVersion: "v1", FieldPath: "metadata.name"}}}}
 	app.VolumeMounts = []corev1.VolumeMount{{Name: "data", MountPath: "/data", ReadOnly: true, SubPath: "web"}, {Name: "tmp", MountPath: "/tmp"}}

@@ -86,6 +86,8 @@ type Config struct {
 	PortForwarder PortForwarder
 	Stats         Stats
 	Logs          Logs
+	// Probes is nil where nothing is probed.
+	Probes Probes
 }
 
 // shutdownTime is how long running requests may take after the end began.

@@ -97,6 +97,7 @@ type ContainerDetails struct {
 	LastLogTail []string  `json:"lastLogTail,omitempty"`
 	NextStart   time.Time `json:"nextStart,omitzero"`
 	Logger      string    `json:"logger,omitempty"`
+	Probes      []Probe   `json:"probes,omitempty"`
 }
 
 // DetailsList is the answer of /podstead/v1/pods.

@@ -29,6 +29,8 @@ type Daemon struct {
 	OnExec func(ctx context.Context, id string, r api.ExecRequest) (int, error)
 	// OnDial connects to a pod; nil refuses.
 	OnDial func(ctx context.Context, v pod.View, port uint16) (net.Conn, error)
+	// Probed are the reports of probes by the id of the container.
+	Probed map[string][]pod.ProbeReport
 	// OnLogs writes a log; nil prints the request.
 	OnLogs func(ctx context.Context, r api.LogRequest, w io.Writer) error
 }
@@ -99,6 +101,9 @@ func (d *Daemon) Dial(ctx context.Context, v pod.View, port uint16) (net.Conn, e
 	return nil, fmt.Errorf("connect to port %d: %w", port, syscall.ECONNREFUSED)
 }
 
+// Reports returns Probed of the container.
+func (d *Daemon) Reports(container string) []pod.ProbeReport { return d.Probed[container] }
+
 // Usage grows by 100 ms of CPU with each call; memory is always 64 MiB. A
 // path that ends in "gone" can't be read.
 func (d *Daemon) Usage(_ context.Context, path string) (cpuNanos, workingSet uint64, err error) {
@@ -130,6 +135,6 @@ func (d *Daemon) Config(socket string) api.Config {
 	return api.Config{
 		Socket:    socket,
 		Version:   api.Version{Version: "v0.0.0-test", Commit: "0123456", Go: "go", Platform: "linux/amd64"},
-		Snapshots: d, Control: d, Executor: d, PortForwarder: d, Stats: d, Logs: d,
+		Snapshots: d, Control: d, Executor: d, PortForwarder: d, Stats: d, Logs: d, Probes: d,
 	}
 }

@@ -2,8 +2,8 @@
 // the Kubernetes REST API, and is the client of it. What is read comes from
 // immutable snapshots, so that no client, however slow, holds anything up.
 //
-// Paths, beside those of Kubernetes (/api/v1/pods, /api/v1/events,
-// /apis/metrics.k8s.io/v1beta1/pods with their log, exec, portforward and watch), are
+// Paths, beside those of Kubernetes (/api/v1/pods, /api/v1/nodes,
+// /api/v1/events, /apis/metrics.k8s.io/v1beta1/pods and nodes with their log, exec, portforward and watch), are
 // /podstead/v1/pods, /podstead/v1/status, .../restart, /healthz, /readyz and
 // /version. Every error is a metav1.Status.
 package api
@@ -18,6 +18,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/podstead/podstead/pod"
 )
@@ -76,6 +78,9 @@ type Config struct {
 	GroupID int
 	// Version is what /version and /podstead/v1/status tell.
 	Version Version
+	// NodeInfo is what is told of the server's kernel and operating system;
+	// the versions of podstead and containerd and the ids are filled in.
+	NodeInfo corev1.NodeSystemInfo
 	// Configuration tells how the configuration file is; nil when there is
 	// none.
 	Configuration func() Configuration
@@ -85,6 +90,7 @@ type Config struct {
 	Executor      Executor
 	PortForwarder PortForwarder
 	Stats         Stats
+	NodeStats     NodeStats
 	Logs          Logs
 	// Probes is nil where nothing is probed.
 	Probes Probes
@@ -98,6 +104,7 @@ type Server struct {
 	cfg       Config
 	listed    listed
 	usage     sampler
+	nodeUsage sampler
 	listening chan struct{}
 	// streams are the running ones: http.Server does not wait for connections
 	// that were taken over.
@@ -107,7 +114,10 @@ type Server struct {
 
 // New returns a server that does nothing until Run.
 func New(cfg Config) *Server {
-	return &Server{cfg: cfg, usage: sampler{stats: cfg.Stats}, listening: make(chan struct{}), forwards: make(chan struct{}, maxForwards)}
+	return &Server{
+		cfg: cfg, usage: sampler{stats: cfg.Stats}, nodeUsage: sampler{stats: nodeStats{cfg.NodeStats}},
+		listening: make(chan struct{}), forwards: make(chan struct{}, maxForwards),
+	}
 }
 
 // Listening is closed once clients can connect.

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"syscall"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/podstead/podstead/api"
 	"github.com/podstead/podstead/pod"
 )
@@ -101,6 +103,14 @@ func (d *Daemon) Dial(ctx context.Context, v pod.View, port uint16) (net.Conn, e
 	return nil, fmt.Errorf("connect to port %d: %w", port, syscall.ECONNREFUSED)
 }
 
+// NodeUsage grows by 100 ms of CPU with each call; memory is always 2 GiB.
+func (d *Daemon) NodeUsage() (cpuNanos, workingSet uint64, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.cpu += 100e6
+	return d.cpu, 2 << 30, nil
+}
+
 // Reports returns Probed of the container.
 func (d *Daemon) Reports(container string) []pod.ProbeReport { return d.Probed[container] }
 
@@ -135,6 +145,7 @@ func (d *Daemon) Config(socket string) api.Config {
 	return api.Config{
 		Socket:    socket,
 		Version:   api.Version{Version: "v0.0.0-test", Commit: "0123456", Go: "go", Platform: "linux/amd64"},
-		Snapshots: d, Control: d, Executor: d, PortForwarder: d, Stats: d, Logs: d, Probes: d,
+		NodeInfo:  corev1.NodeSystemInfo{KernelVersion: "6.1.0", OSImage: "Debian GNU/Linux 12", OperatingSystem: "linux", Architecture: "amd64"},
+		Snapshots: d, Control: d, Executor: d, PortForwarder: d, Stats: d, NodeStats: d, Logs: d, Probes: d,
 	}
 }

@@ -15,11 +15,17 @@ import (
 func (a *App) describeCommand() *cobra.Command {
 	s := &scope{}
 	c := &cobra.Command{
-		Use:     "describe pod [NAME]",
-		Short:   "Tell all that is known of a pod, or of all",
+		Use:     "describe pod|node [NAME]",
+		Short:   "Tell all that is known of a pod, of all, or of the node",
 		Example: "  podstead describe pod web\n  podstead describe pods -l app=web",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
+			if name, is, err := nodeArgs(args); is {
+				if err != nil {
+					return err
+				}
+				return a.describeNode(c.Context(), name)
+			}
 			if len(args) == 1 && isPods(args[0]) {
 				return a.describe(c.Context(), s, "")
 			}

@@ -143,8 +143,8 @@ func (d *daemon) buildAPI(cfg *config.Configuration) error {
 		return fmt.Errorf("look up socketGroup: %w", err)
 	}
 	d.api = api.New(api.Config{
-		Socket: cfg.Socket, GroupID: group, Version: d.options.Version, Configuration: d.config.State,
-		Snapshots: d.agent, Control: d.agent, Executor: executor{d.runtime}, PortForwarder: forwarder{d.network}, Stats: stats{d.cgroups}, Logs: logReader{},
+		Socket: cfg.Socket, GroupID: group, Version: d.options.Version, NodeInfo: nodeInfo(), Configuration: d.config.State,
+		Snapshots: d.agent, Control: d.agent, Executor: executor{d.runtime}, PortForwarder: forwarder{d.network}, Stats: stats{d.cgroups}, NodeStats: nodeStats{"/proc"}, Logs: logReader{},
 	})
 	return nil
 }

@@ -39,6 +39,7 @@ func TestPortForwardsAreBounded(t *testing.T) {
 	s := New(Config{Socket: socket, Snapshots: daemon, PortForwarder: daemon})
 	s.forwards = make(chan struct{}, 1)
 	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
 	<-s.Listening()
@@ -61,8 +62,10 @@ func TestPortForwardsAreBounded(t *testing.T) {
 		t.Errorf("the first one ended with %v", err)
 	}
 	// Its place is free once the server has seen it end.
-	for len(s.forwards) > 0 {
-		time.Sleep(time.Millisecond)
+	for deadline := time.Now().Add(10 * time.Second); len(s.forwards) > 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the place of a forward that has ended stays taken")
+		}
 	}
 	_, thirdEnded := forward()
 	<-inPod
@@ -102,7 +105,9 @@ func TestTunnelSeesItsOtherSideGoWhileItsConnectionIsStuck(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The tunnel asks for us while it is stuck, which shows that it is.
-	if _, message, err := ws.Read(t.Context()); err != nil || string(message) != "\x01" {
+	patience, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if _, message, err := ws.Read(patience); err != nil || string(message) != "\x01" {
 		t.Fatalf("got %q, %v, want a message without content", message, err)
 	}
 	_ = ws.CloseNow()

@@ -1,10 +1,10 @@
 package api
 
-// execProtocol is the sub-protocol of Kubernetes for streams over a
+// streamProtocol is the sub-protocol of Kubernetes for streams over a
 // websocket: binary messages whose first byte names the channel.
-const execProtocol = "v5.channel.k8s.io"
+const streamProtocol = "v5.channel.k8s.io"
 
-// The channels of execProtocol.
+// The channels of streamProtocol.
 const (
 	channelStdin  = 0
 	channelStdout = 1

@@ -113,6 +113,21 @@ func (c *Client) PodMetrics(ctx context.Context, o ListOptions) (*PodMetricsList
 	return get[PodMetricsList](ctx, c, namespaced("/apis/metrics.k8s.io/v1beta1", o.Namespace, "pods"), o.query())
 }
 
+// Nodes lists the one node.
+func (c *Client) Nodes(ctx context.Context) (*corev1.NodeList, error) {
+	return get[corev1.NodeList](ctx, c, "/api/v1/nodes", nil)
+}
+
+// Node returns the node, if that is its name.
+func (c *Client) Node(ctx context.Context, name string) (*corev1.Node, error) {
+	return get[corev1.Node](ctx, c, "/api/v1/nodes/"+url.PathEscape(name), nil)
+}
+
+// NodeMetrics tells what the server uses; it may take a second.
+func (c *Client) NodeMetrics(ctx context.Context) (*NodeMetricsList, error) {
+	return get[NodeMetricsList](ctx, c, "/apis/metrics.k8s.io/v1beta1/nodes", nil)
+}
+
 // Details lists pods with their details; a name restricts it.
 func (c *Client) Details(ctx context.Context, o ListOptions, name string) (*DetailsList, error) {
 	q := o.query()

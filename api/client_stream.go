@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/url"
 	"strconv"
 	"sync"
@@ -66,7 +67,7 @@ func (c *Client) Logs(ctx context.Context, key pod.Key, o LogOptions) (io.ReadCl
 func (c *Client) Exec(ctx context.Context, key pod.Key, container string, r ExecRequest) (int, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	conn, err := c.dialExec(ctx, key, execQuery(container, r))
+	conn, err := c.dialStream(ctx, key, "/exec", execQuery(container, r))
 	if err != nil {
 		return 0, err
 	}
@@ -82,6 +83,19 @@ func (c *Client) Exec(ctx context.Context, key pod.Key, container string, r Exec
 	return code, err
 }
 
+// PortForward carries a connection to a TCP port of a pod, on the pod's own
+// loopback, until both directions have ended, either fails or ctx ends. It
+// closes conn, whose directions end alone if it has a method CloseWrite.
+func (c *Client) PortForward(ctx context.Context, key pod.Key, port uint16, conn net.Conn) error {
+	defer conn.Close()
+	ws, err := c.dialStream(ctx, key, "/portforward", url.Values{"port": {strconv.Itoa(int(port))}})
+	if err != nil {
+		return err
+	}
+	defer ws.CloseNow()
+	return tunnel{ws: ws, conn: conn, send: channelStdin, receive: channelStdout, stallTime: stallTime}.run(ctx)
+}
+
 func execQuery(container string, r ExecRequest) url.Values {
 	q := url.Values{"command": r.Command, "stdout": {"true"}}
 	q.Set("stderr", strconv.FormatBool(r.Stderr != nil && !r.TTY))
@@ -93,9 +107,9 @@ func execQuery(container string, r ExecRequest) url.Values {
 	return q
 }
 
-func (c *Client) dialExec(ctx context.Context, key pod.Key, q url.Values) (*websocket.Conn, error) {
-	conn, answer, err := websocket.Dial(ctx, "ws://podstead"+podPath("/api/v1", key, "/exec")+"?"+q.Encode(),
-		&websocket.DialOptions{HTTPClient: c.http, Subprotocols: []string{execProtocol}})
+func (c *Client) dialStream(ctx context.Context, key pod.Key, path string, q url.Values) (*websocket.Conn, error) {
+	conn, answer, err := websocket.Dial(ctx, "ws://podstead"+podPath("/api/v1", key, path)+"?"+q.Encode(),
+		&websocket.DialOptions{HTTPClient: c.http, Subprotocols: []string{streamProtocol}})
 	switch {
 	case err == nil:
 		return conn, nil

@@ -25,19 +25,22 @@ func (s *Server) details(w http.ResponseWriter, r *http.Request) {
 	list := DetailsList{Items: []Details{}}
 	for _, v := range snap.Pods {
 		if want.matches(v) {
-			list.Items = append(list.Items, detailsOf(v, snap))
+			list.Items = append(list.Items, s.detailsOf(v, snap))
 		}
 	}
 	writeJSON(w, http.StatusOK, list)
 }
 
-func detailsOf(v pod.View, snap *pod.Snapshot) Details {
+func (s *Server) detailsOf(v pod.View, snap *pod.Snapshot) Details {
 	d := Details{
 		Pod: versioned(v.Pod, snap), Instance: v.Instance.Number, Origin: v.Origin,
 		Problems: v.Problems, Notes: v.Notes, Containers: []ContainerDetails{},
 	}
 	for _, c := range v.Containers {
-		d.Containers = append(d.Containers, ContainerDetails(c))
+		d.Containers = append(d.Containers, ContainerDetails{
+			Name: c.Name, ID: c.ID, Role: c.Role, PID: c.PID, CgroupPath: c.CgroupPath, LogPath: c.LogPath,
+			LastLogTail: c.LastLogTail, NextStart: c.NextStart, Logger: c.Logger, Probes: s.probes(c.ID),
+		})
 	}
 	return d
 }

@@ -29,15 +29,15 @@ func (s *Server) exec(w http.ResponseWriter, r *http.Request) {
 		writeError(w, err)
 		return
 	}
-	s.execs.Add(1)
-	defer s.execs.Done()
-	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{execProtocol}})
+	s.streams.Add(1)
+	defer s.streams.Done()
+	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{streamProtocol}})
 	if err != nil {
 		return // Accept has answered.
 	}
 	defer conn.CloseNow()
-	if conn.Subprotocol() != execProtocol {
-		_ = conn.Close(websocket.StatusPolicyViolation, "want the sub-protocol "+execProtocol)
+	if conn.Subprotocol() != streamProtocol {
+		_ = conn.Close(websocket.StatusPolicyViolation, "want the sub-protocol "+streamProtocol)
 		return
 	}
 	conn.SetReadLimit(maxMessage)

@@ -6,8 +6,6 @@ import (
 	"sync"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/podstead/podstead/pod"
@@ -35,7 +33,7 @@ type reading struct {
 	memory uint64
 }
 
-// usage is what a container uses now.
+// usage is what a container, or the server, uses now.
 type usage struct {
 	cores  float64
 	memory uint64
@@ -93,10 +91,7 @@ func podMetrics(v pod.View, now map[string]usage) PodMetrics {
 			continue
 		}
 		m.Window = metav1.Duration{Duration: u.window}
-		m.Containers = append(m.Containers, ContainerMetrics{Name: c.Name, Usage: corev1.ResourceList{
-			corev1.ResourceCPU:    *resource.NewScaledQuantity(int64(u.cores*1e9), resource.Nano),
-			corev1.ResourceMemory: *resource.NewQuantity(int64(u.memory), resource.BinarySI),
-		}})
+		m.Containers = append(m.Containers, ContainerMetrics{Name: c.Name, Usage: u.resources()})
 	}
 	return m
 }

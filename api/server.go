@@ -2,8 +2,8 @@
 // the Kubernetes REST API, and is the client of it. What is read comes from
 // immutable snapshots, so that no client, however slow, holds anything up.
 //
-// Paths, beside those of Kubernetes (/api/v1/pods, /api/v1/events,
-// /apis/metrics.k8s.io/v1beta1/pods with their log, exec and watch), are
+// Paths, beside those of Kubernetes (/api/v1/pods, /api/v1/nodes,
+// /api/v1/events, /apis/metrics.k8s.io/v1beta1/pods and nodes with their log, exec, portforward and watch), are
 // /podstead/v1/pods, /podstead/v1/status, .../restart, /healthz, /readyz and
 // /version. Every error is a metav1.Status.
 package api
@@ -18,6 +18,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/podstead/podstead/pod"
 )
@@ -45,6 +47,13 @@ type Executor interface {
 	Exec(ctx context.Context, containerID string, r ExecRequest) (int, error)
 }
 
+// PortForwarder reaches the ports of pods.
+type PortForwarder interface {
+	// Dial connects to a TCP port on the loopback of the pod's own network,
+	// which for a pod on the host's network is that of the host.
+	Dial(ctx context.Context, v pod.View, port uint16) (net.Conn, error)
+}
+
 // Stats reads what a cgroup uses.
 type Stats interface {
 	// Usage returns the CPU time used since the cgroup was made, in
@@ -69,15 +78,22 @@ type Config struct {
 	GroupID int
 	// Version is what /version and /podstead/v1/status tell.
 	Version Version
+	// NodeInfo is what is told of the server's kernel and operating system;
+	// the versions of podstead and containerd and the ids are filled in.
+	NodeInfo corev1.NodeSystemInfo
 	// Configuration tells how the configuration file is; nil when there is
 	// none.
 	Configuration func() Configuration
 
-	Snapshots Snapshots
-	Control   Control
-	Executor  Executor
-	Stats     Stats
-	Logs      Logs
+	Snapshots     Snapshots
+	Control       Control
+	Executor      Executor
+	PortForwarder PortForwarder
+	Stats         Stats
+	NodeStats     NodeStats
+	Logs          Logs
+	// Probes is nil where nothing is probed.
+	Probes Probes
 }
 
 // shutdownTime is how long running requests may take after the end began.
@@ -88,15 +104,20 @@ type Server struct {
 	cfg       Config
 	listed    listed
 	usage     sampler
+	nodeUsage sampler
 	listening chan struct{}
-	// execs are the running ones: http.Server does not wait for connections
+	// streams are the running ones: http.Server does not wait for connections
 	// that were taken over.
-	execs sync.WaitGroup
+	streams  sync.WaitGroup
+	forwards chan struct{}
 }
 
 // New returns a server that does nothing until Run.
 func New(cfg Config) *Server {
-	return &Server{cfg: cfg, usage: sampler{stats: cfg.Stats}, listening: make(chan struct{})}
+	return &Server{
+		cfg: cfg, usage: sampler{stats: cfg.Stats}, nodeUsage: sampler{stats: nodeStats{cfg.NodeStats}},
+		listening: make(chan struct{}), forwards: make(chan struct{}, maxForwards),
+	}
 }
 
 // Listening is closed once clients can connect.
@@ -137,6 +158,6 @@ func (s *Server) Run(ctx context.Context) error {
 		}
 	}
 	<-served
-	s.execs.Wait()
+	s.streams.Wait()
 	return nil
 }

@@ -97,6 +97,7 @@ type ContainerDetails struct {
 	LastLogTail []string  `json:"lastLogTail,omitempty"`
 	NextStart   time.Time `json:"nextStart,omitzero"`
 	Logger      string    `json:"logger,omitempty"`
+	Probes      []Probe   `json:"probes,omitempty"`
 }
 
 // DetailsList is the answer of /podstead/v1/pods.
@@ -127,6 +128,24 @@ type PodMetricsList struct {
 	metav1.TypeMeta `json:",inline"`
 	metav1.ListMeta `json:"metadata"`
 	Items           []PodMetrics `json:"items"`
+}
+
+// NodeMetrics is what the server uses, in the shape of
+// metrics.k8s.io/v1beta1: cpu (cores) and memory (bytes, the working set).
+type NodeMetrics struct {
+	metav1.TypeMeta   `json:",inline"`
+	metav1.ObjectMeta `json:"metadata"`
+	Timestamp         metav1.Time `json:"timestamp"`
+	// Window is the time over which CPU use is averaged.
+	Window metav1.Duration     `json:"window"`
+	Usage  corev1.ResourceList `json:"usage"`
+}
+
+// NodeMetricsList is the answer of /apis/metrics.k8s.io/v1beta1/nodes.
+type NodeMetricsList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata"`
+	Items           []NodeMetrics `json:"items"`
 }
 
 // LogRequest says which lines of a container's log are wanted.

@@ -6,8 +6,12 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"strings"
 	"sync"
+	"syscall"
+
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/podstead/podstead/api"
 	"github.com/podstead/podstead/pod"
@@ -25,6 +29,10 @@ type Daemon struct {
 	// OnExec runs a command in place of a container; nil prints the command
 	// and ends with 0.
 	OnExec func(ctx context.Context, id string, r api.ExecRequest) (int, error)
+	// OnDial connects to a pod; nil refuses.
+	OnDial func(ctx context.Context, v pod.View, port uint16) (net.Conn, error)
+	// Probed are the reports of probes by the id of the container.
+	Probed map[string][]pod.ProbeReport
 	// OnLogs writes a log; nil prints the request.
 	OnLogs func(ctx context.Context, r api.LogRequest, w io.Writer) error
 }
@@ -87,6 +95,25 @@ func (d *Daemon) Exec(ctx context.Context, id string, r api.ExecRequest) (int, e
 	return 0, err
 }
 
+// Dial calls OnDial.
+func (d *Daemon) Dial(ctx context.Context, v pod.View, port uint16) (net.Conn, error) {
+	if d.OnDial != nil {
+		return d.OnDial(ctx, v, port)
+	}
+	return nil, fmt.Errorf("connect to port %d: %w", port, syscall.ECONNREFUSED)
+}
+
+// NodeUsage grows by 100 ms of CPU with each call; memory is always 2 GiB.
+func (d *Daemon) NodeUsage() (cpuNanos, workingSet uint64, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.cpu += 100e6
+	return d.cpu, 2 << 30, nil
+}
+
+// Reports returns Probed of the container.
+func (d *Daemon) Reports(container string) []pod.ProbeReport { return d.Probed[container] }
+
 // Usage grows by 100 ms of CPU with each call; memory is always 64 MiB. A
 // path that ends in "gone" can't be read.
 func (d *Daemon) Usage(_ context.Context, path string) (cpuNanos, workingSet uint64, err error) {
@@ -118,6 +145,7 @@ func (d *Daemon) Config(socket string) api.Config {
 	return api.Config{
 		Socket:    socket,
 		Version:   api.Version{Version: "v0.0.0-test", Commit: "0123456", Go: "go", Platform: "linux/amd64"},
-		Snapshots: d, Control: d, Executor: d, Stats: d, Logs: d,
+		NodeInfo:  corev1.NodeSystemInfo{KernelVersion: "6.1.0", OSImage: "Debian GNU/Linux 12", OperatingSystem: "linux", Architecture: "amd64"},
+		Snapshots: d, Control: d, Executor: d, PortForwarder: d, Stats: d, NodeStats: d, Logs: d, Probes: d,
 	}
 }

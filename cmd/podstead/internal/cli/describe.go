@@ -24,12 +24,18 @@ type describeFlags struct {
 func (a *App) describeCommand() *cobra.Command {
 	f := &describeFlags{}
 	c := &cobra.Command{
-		Use:     "describe pod [NAME|PREFIX...]",
-		Short:   "Tell all that is known of pods",
+		Use:     "describe pod|node [NAME|PREFIX...]",
+		Short:   "Tell all that is known of pods, or of the node",
 		Example: "  podstead describe pod web\n  podstead describe pods -l app=web",
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return errors.New("the pod is missing: podstead describe pod [NAME...]")
+				return errors.New("what to describe is missing: podstead describe pod [NAME...]")
+			}
+			if name, is, err := nodeArgs(args); is {
+				if err != nil {
+					return err
+				}
+				return a.describeNode(c.Context(), name)
 			}
 			names, err := describeArgs(args)
 			if err != nil {

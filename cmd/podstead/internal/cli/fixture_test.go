@@ -6,6 +6,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/podstead/podstead/pod"
 )
@@ -81,13 +82,51 @@ func web() pod.View {
 	}
 	app := &v.Pod.Spec.Containers[0]
 	app.Command, app.Args = []string{"nginx"}, []string{"-g", "daemon off;"}
-	app.Ports = []corev1.ContainerPort{{ContainerPort: 80, Protocol: "TCP"}}
+	app.Ports = []corev1.ContainerPort{{Name: "http", ContainerPort: 80, Protocol: "TCP"}}
+	app.LivenessProbe = &corev1.Probe{
+		ProbeHandler:   corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{Port: intstr.FromString("http")}},
+		TimeoutSeconds: 1, PeriodSeconds: 10, SuccessThreshold: 1, FailureThreshold: 3, TerminationGracePeriodSeconds: new(int64),
+	}
+	app.ReadinessProbe = &corev1.Probe{
+		ProbeHandler:   corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Scheme: "HTTP", Port: intstr.FromInt32(8080), Path: "/healthz?full=1"}},
+		TimeoutSeconds: 1, PeriodSeconds: 3, SuccessThreshold: 1, FailureThreshold: 3,
+	}
+	app.StartupProbe = &corev1.Probe{
+		ProbeHandler:        corev1.ProbeHandler{GRPC: &corev1.GRPCAction{Port: 9000, Service: new(string)}},
+		InitialDelaySeconds: 2, TimeoutSeconds: 1, PeriodSeconds: 1, SuccessThreshold: 1, FailureThreshold: 30,
+	}
+	app.Lifecycle = &corev1.Lifecycle{
+		PostStart: &corev1.LifecycleHandler{Exec: &corev1.ExecAction{Command: []string{"warm", "up"}}},
+		PreStop:   &corev1.LifecycleHandler{Sleep: &corev1.SleepAction{Seconds: 5}},
+	}
 	app.Env = []corev1.EnvVar{{Name: "MODE", Value: "fast"},
 		{Name: "NAME", ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{APIVersion: "v1", FieldPath: "metadata.name"}}}}
 	app.VolumeMounts = []corev1.VolumeMount{{Name: "data", MountPath: "/data", ReadOnly: true, SubPath: "web"}, {Name: "tmp", MountPath: "/tmp"}}
 	app.Resources.Limits = corev1.ResourceList{"memory": resource.MustParse("128Mi"), "cpu": resource.MustParse("1")}
 	v.Notes = []string{"memory limit 64Mi is below the 80Mi in use: held"}
 	return v
+}
+
+// probed is how the probes of web go: ready no more, live still though the
+// last attempt failed, and started long ago.
+func probed() map[string][]pod.ProbeReport {
+	tries := func(first time.Duration, apart time.Duration, results ...pod.ProbeAttempt) []pod.ProbeAttempt {
+		for i := range results {
+			results[i].At.Wall = noon.Add(-first - time.Duration(i)*apart)
+		}
+		return results
+	}
+	bad := pod.ProbeAttempt{Result: pod.ProbeFailure, Message: "HTTP GET http://10.0.0.5:8080/healthz: status 503,\nwant 200 to 399\x1b[2J"}
+	refused := pod.ProbeAttempt{Result: pod.ProbeFailure, Message: "connection refused"}
+	well := pod.ProbeAttempt{Result: pod.ProbeSuccess, Message: "connected"}
+	report := func(kind pod.ProbeKind, outcome pod.ProbeOutcome, streak int, recent []pod.ProbeAttempt) pod.ProbeReport {
+		return pod.ProbeReport{ProbeID: pod.ProbeID{Container: "id-web-app", Kind: kind}, Outcome: outcome, Streak: streak, Recent: recent}
+	}
+	return map[string][]pod.ProbeReport{"id-web-app": {
+		report(pod.ProbeStartup, pod.ProbeSuccess, 7, tries(0, 10*time.Second, well, well, well, well, well)),
+		report(pod.ProbeReadiness, pod.ProbeFailure, 4, tries(3*time.Second, 3*time.Second, bad, bad, bad, bad, well)),
+		report(pod.ProbeLiveness, pod.ProbeSuccess, 1, tries(2*time.Second, 10*time.Second, refused, well)),
+	}}
 }
 
 func brokenCrash() pod.Problem {

@@ -36,23 +36,29 @@ var outputs = []string{"wide", "json", "yaml", "name"}
 func (a *App) getCommand() *cobra.Command {
 	f := &getFlags{}
 	c := &cobra.Command{
-		Use:   "get pods [NAME...]",
-		Short: "List pods, or show some of them",
+		Use:   "get pods|nodes [NAME...]",
+		Short: "List pods, or show some of them, or the node",
 		Example: "  podstead get pods -A\n  podstead get pods -l app=web -o wide -w\n" +
 			"  podstead get pod web -o yaml",
 		RunE: func(c *cobra.Command, args []string) error {
-			switch {
-			case len(args) == 0:
+			if len(args) == 0 {
 				return errors.New("the type of what to get is missing: podstead get pods [NAME...]")
-			case isEvents(args[0]):
+			}
+			if isEvents(args[0]) {
 				return a.getEvents(c.Context(), f, args)
+			}
+			if f.output != "" && !slices.Contains(outputs, f.output) {
+				return fmt.Errorf("--output: got %q, want %s", f.output, strings.Join(outputs, ", "))
+			}
+			if name, is, err := nodeArgs(args); is {
+				if err != nil {
+					return err
+				}
+				return a.getNode(c.Context(), f, name)
 			}
 			names, err := getArgs(args)
 			if err != nil {
 				return err
-			}
-			if f.output != "" && !slices.Contains(outputs, f.output) {
-				return fmt.Errorf("--output: got %q, want %s", f.output, strings.Join(outputs, ", "))
 			}
 			return a.get(c.Context(), f, names)
 		},
@@ -82,7 +88,7 @@ func (a *App) completeFlags(c *cobra.Command, flag string, f cobra.CompletionFun
 func (a *App) completeGet(f *getFlags) cobra.CompletionFunc {
 	return func(c *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
 		if len(args) == 0 {
-			return []string{"pods"}, cobra.ShellCompDirectiveNoFileComp
+			return []string{"pods", "nodes"}, cobra.ShellCompDirectiveNoFileComp
 		}
 		return a.completePods(&f.scope)(c, []string{"pods"}, word)
 	}
@@ -96,7 +102,7 @@ func getArgs(args []string) ([]string, error) {
 	var names []string
 	for _, arg := range args {
 		if !strings.Contains(arg, "/") {
-			return nil, fmt.Errorf("there is nothing of the type %q: podstead has pods ('podstead events' and 'podstead status' show the rest)", arg)
+			return nil, fmt.Errorf("there is nothing of the type %q: podstead has pods and a node ('podstead events' and 'podstead status' show the rest)", arg)
 		}
 		name, err := podName(arg)
 		if err != nil {

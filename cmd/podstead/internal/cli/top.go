@@ -26,11 +26,17 @@ type topFlags struct {
 func (a *App) topCommand() *cobra.Command {
 	f := &topFlags{}
 	c := &cobra.Command{
-		Use:     "top pods [NAME]",
-		Short:   "Show the CPU and memory that pods use",
-		Example: "  podstead top pods -A --sort-by memory\n  podstead top pod web --containers",
+		Use:     "top pods|node [NAME]",
+		Short:   "Show the CPU and memory that pods, or the server, use",
+		Example: "  podstead top node\n  podstead top pods -A --sort-by memory\n  podstead top pod web --containers",
 		Args:    cobra.RangeArgs(1, 2),
 		RunE: func(c *cobra.Command, args []string) error {
+			if name, is, err := nodeArgs(args); is {
+				if err != nil {
+					return err
+				}
+				return a.topNode(c.Context(), f, name)
+			}
 			name := ""
 			if len(args) == 2 || !isPods(args[0]) {
 				var err error

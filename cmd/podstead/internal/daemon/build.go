@@ -112,6 +112,7 @@ func (d *daemon) buildAgent(cfg *config.Configuration, server pod.Node) error {
 	if err != nil {
 		return err
 	}
+	d.network = net
 	d.agent = agent.New(agent.Config{
 		Settings: planSettings(cfg.Restart), Node: server,
 		Runtime:    pod.RuntimeState{Mode: cfg.Runtime.Mode, Address: cfg.Runtime.Address},
@@ -142,8 +143,8 @@ func (d *daemon) buildAPI(cfg *config.Configuration) error {
 		return fmt.Errorf("look up socketGroup: %w", err)
 	}
 	d.api = api.New(api.Config{
-		Socket: cfg.Socket, GroupID: group, Version: d.options.Version, Configuration: d.config.State,
-		Snapshots: d.agent, Control: d.agent, Executor: executor{d.runtime}, Stats: stats{d.cgroups}, Logs: logReader{},
+		Socket: cfg.Socket, GroupID: group, Version: d.options.Version, NodeInfo: nodeInfo(), Configuration: d.config.State,
+		Snapshots: d.agent, Control: d.agent, Executor: executor{d.runtime}, PortForwarder: forwarder{d.network}, Stats: stats{d.cgroups}, NodeStats: nodeStats{"/proc"}, Logs: logReader{},
 	})
 	return nil
 }

@@ -43,6 +43,7 @@ type daemon struct {
 	cgroups    *cgroups.Manager
 	containerd *containerd.Server // nil in mode external
 	runtime    *runtime.Runtime
+	network    *network.Network
 	archives   *runtime.ArchiveFolder
 	agent      *agent.Agent
 	sources    *sources

@@ -58,6 +58,8 @@ func (p *page) container(spec *corev1.Container, status *corev1.ContainerStatus,
 		p.resources("Limits In Force", status.Resources.Limits)
 		p.resources("Requests In Force", status.Resources.Requests)
 	}
+	p.probes(spec, more.Probes)
+	p.hooks(spec.Lifecycle)
 	p.environment(spec)
 	p.mounts(spec)
 }

@@ -37,7 +37,7 @@ func PodRow(p *corev1.Pod, c Columns, now time.Time) []string {
 	s := summarize(p)
 	row := []string{p.Name, fmt.Sprintf("%d/%d", s.ready, s.total), s.status, s.restartText(now), Age(p.CreationTimestamp.Time, now)}
 	if c.Wide {
-		row = append(row, orNone(p.Status.PodIP), orNone(p.Spec.NodeName), none, none)
+		row = append(row, orNone(p.Status.PodIP), orNone(p.Spec.NodeName), orNone(p.Status.NominatedNodeName), readinessGates(p))
 	}
 	for _, name := range c.LabelsOf {
 		row = append(row, p.Labels[name])
@@ -53,6 +53,20 @@ func (c Columns) frame(namespace, labels string, row []string) []string {
 		row = append(row, labels)
 	}
 	return row
+}
+
+// readinessGates counts the gates that are open.
+func readinessGates(p *corev1.Pod) string {
+	if len(p.Spec.ReadinessGates) == 0 {
+		return none
+	}
+	open := 0
+	for _, gate := range p.Spec.ReadinessGates {
+		if conditionTrue(p, gate.ConditionType) {
+			open++
+		}
+	}
+	return fmt.Sprintf("%d/%d", open, len(p.Spec.ReadinessGates))
 }
 
 func orNone(s string) string {

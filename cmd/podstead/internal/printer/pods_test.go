@@ -180,3 +180,18 @@ func TestAge(t *testing.T) {
 		t.Errorf("no time: got %s", got)
 	}
 }
+
+func TestWideColumnsTellOfTheStatus(t *testing.T) {
+	p := newPod(corev1.PodRunning, nil, []corev1.ContainerStatus{status()})
+	bare := PodRow(p, Columns{Wide: true}, noon)
+	if diff := cmp.Diff([]string{"<none>", "<none>", "<none>", "<none>"}, bare[5:]); diff != "" {
+		t.Errorf("without any (-want +got):\n%s", diff)
+	}
+	p.Spec.NodeName, p.Status.NominatedNodeName, p.Status.PodIP = "edge", "next", "10.0.0.5"
+	p.Spec.ReadinessGates = []corev1.PodReadinessGate{{ConditionType: "a"}, {ConditionType: "b"}, {ConditionType: "c"}}
+	p.Status.Conditions = []corev1.PodCondition{{Type: "a", Status: corev1.ConditionTrue}, {Type: "b", Status: corev1.ConditionFalse}}
+	full := PodRow(p, Columns{Wide: true}, noon)
+	if diff := cmp.Diff([]string{"10.0.0.5", "edge", "next", "1/3"}, full[5:]); diff != "" {
+		t.Errorf("with all (-want +got):\n%s", diff)
+	}
+}

@@ -1,0 +1,114 @@
+package printer
+
+import (
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// NodeHeader returns the headings for NodeRow.
+func NodeHeader(c Columns) []string {
+	header := []string{"NAME", "STATUS", "ROLES", "AGE", "VERSION"}
+	if c.Wide {
+		header = append(header, "INTERNAL-IP", "EXTERNAL-IP", "OS-IMAGE", "KERNEL-VERSION", "CONTAINER-RUNTIME")
+	}
+	return Columns{Labels: c.Labels}.frame("", "LABELS", header)
+}
+
+// NodeRow shows one node.
+func NodeRow(n *corev1.Node, c Columns, now time.Time) []string {
+	row := []string{n.Name, nodeStatus(n), none, Age(n.CreationTimestamp.Time, now), n.Status.NodeInfo.KubeletVersion}
+	if c.Wide {
+		info := n.Status.NodeInfo
+		row = append(row, nodeAddress(n), none, unknownOr(info.OSImage), unknownOr(info.KernelVersion), unknownOr(info.ContainerRuntimeVersion))
+	}
+	return Columns{Labels: c.Labels}.frame("", pairsOrNone(n.Labels), row)
+}
+
+func pairsOrNone(m map[string]string) string { return orNone(strings.Join(pairs(m, "="), ",")) }
+
+func unknownOr(s string) string {
+	if s == "" {
+		return "<unknown>"
+	}
+	return s
+}
+
+func nodeStatus(n *corev1.Node) string {
+	for _, c := range n.Status.Conditions {
+		switch {
+		case c.Type != corev1.NodeReady:
+		case c.Status == corev1.ConditionTrue:
+			return "Ready"
+		default:
+			return "NotReady"
+		}
+	}
+	return "Unknown"
+}
+
+func nodeAddress(n *corev1.Node) string {
+	for _, a := range n.Status.Addresses {
+		if a.Type == corev1.NodeInternalIP {
+			return a.Address
+		}
+	}
+	return none
+}
+
+// DescribeNode tells all that is known of a node and of the pods on it, in
+// kubectl's sections.
+func DescribeNode(w io.Writer, n *corev1.Node, pods []corev1.Pod, now time.Time) error {
+	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	p := &page{w: t, now: now}
+	p.line(0, "Name", n.Name)
+	p.list(0, "Labels", pairs(n.Labels, "="))
+	p.printf(0, "Conditions:\n")
+	p.printf(1, "Type\tStatus\tLastTransitionTime\tReason\tMessage\n")
+	for _, c := range n.Status.Conditions {
+		p.printf(1, "%s\t%s\t%s\t%s\t%s\n", c.Type, c.Status, clock(c.LastTransitionTime.Time), c.Reason, oneLine(c.Message))
+	}
+	p.printf(0, "Addresses:\n")
+	for _, a := range n.Status.Addresses {
+		p.line(1, string(a.Type), a.Address)
+	}
+	p.quantities("Capacity", n.Status.Capacity)
+	p.quantities("Allocatable", n.Status.Allocatable)
+	p.system(&n.Status.NodeInfo)
+	p.printf(0, "Pods:\t(%d in total)\n", len(pods))
+	p.printf(1, "Namespace\tName\tStatus\tAge\n")
+	for i := range pods {
+		o := &pods[i]
+		p.printf(1, "%s\t%s\t%s\t%s\n", o.Namespace, o.Name, Status(o), Age(o.CreationTimestamp.Time, now))
+	}
+	if p.err != nil {
+		return p.err
+	}
+	return t.Flush()
+}
+
+func (p *page) quantities(title string, list corev1.ResourceList) {
+	p.printf(0, "%s:\n", title)
+	for _, name := range slices.Sorted(maps.Keys(list)) {
+		q := list[name]
+		p.line(1, string(name), q.String())
+	}
+}
+
+func (p *page) system(info *corev1.NodeSystemInfo) {
+	p.printf(0, "System Info:\n")
+	p.line(1, "Machine ID", info.MachineID)
+	p.line(1, "System UUID", info.SystemUUID)
+	p.line(1, "Boot ID", info.BootID)
+	p.line(1, "Kernel Version", info.KernelVersion)
+	p.line(1, "OS Image", info.OSImage)
+	p.line(1, "Operating System", info.OperatingSystem)
+	p.line(1, "Architecture", info.Architecture)
+	p.line(1, "Container Runtime Version", info.ContainerRuntimeVersion)
+	p.line(1, "Podstead Version", info.KubeletVersion)
+}

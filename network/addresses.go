@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"maps"
 	"math"
 	"net/netip"
 	"slices"
@@ -143,12 +142,19 @@ func (a *addresses) release(uid types.UID) {
 }
 
 // holders returns the addresses of all pods that are not being removed.
-func (a *addresses) holders() map[types.UID][]netip.Addr {
+func (a *addresses) holders() (map[types.UID][]netip.Addr, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	held := maps.Clone(a.held)
-	maps.DeleteFunc(held, func(uid types.UID, _ []netip.Addr) bool { return a.gone[uid] })
-	return held
+	if err := a.observe(); err != nil {
+		return nil, err
+	}
+	held := map[types.UID][]netip.Addr{}
+	for uid, addrs := range a.held {
+		if !a.gone[uid] {
+			held[uid] = slices.Clone(addrs)
+		}
+	}
+	return held, nil
 }
 
 // observe asks the kernel once who holds which address: the host's routes
@@ -162,19 +168,15 @@ func (a *addresses) observe() error {
 	if err != nil {
 		return err
 	}
-	routes, err := hostRoutes()
+	routed, err := routedAddresses(links)
 	if err != nil {
 		return err
 	}
-	for _, r := range routes {
-		uid, own := links[r.link]
-		if !own || r.local || !r.dst.IsSingleIP() {
-			continue
-		}
-		a.hold(uid, r.dst.Addr())
+	for address, uid := range routed {
+		a.hold(uid, address)
 		for _, p := range a.pools {
-			if p.prefix.Contains(r.dst.Addr()) && (!p.last.IsValid() || p.last.Less(r.dst.Addr())) {
-				p.last = r.dst.Addr()
+			if p.prefix.Contains(address) && (!p.last.IsValid() || p.last.Less(address)) {
+				p.last = address
 			}
 		}
 	}

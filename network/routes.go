@@ -7,6 +7,7 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/podstead/podstead/pod"
 )
@@ -43,6 +44,21 @@ func hostRoutes() ([]hostRoute, error) {
 		}
 	}
 	return all, nil
+}
+
+// routedAddresses are the addresses that the host routes to pods' links.
+func routedAddresses(links map[int]types.UID) (map[netip.Addr]types.UID, error) {
+	routes, err := hostRoutes()
+	if err != nil {
+		return nil, err
+	}
+	routed := map[netip.Addr]types.UID{}
+	for _, r := range routes {
+		if uid, ours := links[r.link]; ours && !r.local && r.dst.IsSingleIP() {
+			routed[r.dst.Addr()] = uid
+		}
+	}
+	return routed, nil
 }
 
 // wide tells of routes that stand for "everywhere": the default route, its

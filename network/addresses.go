@@ -44,20 +44,33 @@ func newAddresses(ranges []netip.Prefix, owner string) *addresses {
 	return a
 }
 
-// checkRanges refuses ranges that can't be used.
+// CheckPodCIDR tells what is wrong with a range of pods' addresses, in words
+// that follow "want"; empty for one that can be used.
+func CheckPodCIDR(r netip.Prefix) string {
+	a := r.Addr()
+	switch {
+	case !r.IsValid() || a.Is4In6():
+		return "an IPv4 or IPv6 range such as 10.117.0.0/16"
+	case r.Masked() != r:
+		return r.Masked().String() + ", the range that this is in"
+	case a.BitLen()-r.Bits() < 2:
+		return "four addresses or more"
+	case a.IsLoopback() || a.IsMulticast() || a.IsLinkLocalUnicast() || a.IsUnspecified():
+		return "addresses that can be routed"
+	}
+	return ""
+}
+
 func checkRanges(ranges []netip.Prefix) error {
 	seen := map[bool]netip.Prefix{}
 	for _, r := range ranges {
-		six := r.Addr().Is6()
-		switch other, twice := seen[six]; {
-		case !r.IsValid() || r.Addr().Is4In6():
-			return fmt.Errorf("range of pods %q: want an IPv4 or IPv6 range such as 10.117.0.0/16", r)
-		case twice:
-			return fmt.Errorf("ranges of pods %s and %s: want at most one of each family", other, r)
-		case r.Addr().BitLen()-r.Bits() < 2:
-			return fmt.Errorf("range of pods %s: want four addresses or more", r)
+		if want := CheckPodCIDR(r); want != "" {
+			return fmt.Errorf("range of pods %s: want %s", r, want)
 		}
-		seen[six] = r
+		if other, twice := seen[r.Addr().Is6()]; twice {
+			return fmt.Errorf("ranges of pods %s and %s: want at most one of each family", other, r)
+		}
+		seen[r.Addr().Is6()] = r
 	}
 	return nil
 }

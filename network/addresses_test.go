@@ -278,7 +278,9 @@ func TestTwoPodsteads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = errors.Join(other.Remove(context.Background(), "a"), other.RemoveAll(context.Background())) })
+	t.Cleanup(func() {
+		_ = errors.Join(other.Remove(context.Background(), "a"), other.RemoveAll(context.Background()))
+	})
 	a := l.pod("a")
 	b, err := other.Ensure(t.Context(), "a", &corev1.Pod{})
 	if err != nil {

@@ -368,9 +368,13 @@ func TestListeners(t *testing.T) {
 	l := newLab(t, network.Config{})
 	serve(t, host, "127.0.0.1:7001", "x")
 	serve(t, host, ":7002", "x")
-	serve(t, host, "0.0.0.0:7003", "x")
+	four, err := net.Listen("tcp4", ":7003")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer four.Close()
 	all, err := l.Listeners(t.Context())
-	if err != nil || len(all) < 6 {
+	if err != nil || len(all) < 5 {
 		t.Errorf("all listeners: %v, %v", all, err)
 	}
 	got, err := l.Listeners(t.Context(), 7001, 7002, 7003)
@@ -380,7 +384,7 @@ func TestListeners(t *testing.T) {
 	me, name := os.Getpid(), strings.TrimSpace(run(t, "cat", fmt.Sprintf("/proc/%d/comm", os.Getpid())))
 	var want []pod.Listener
 	for i, ip := range []string{"127.0.0.1", "", "0.0.0.0"} {
-		for _, proto := range []corev1.Protocol{"TCP", "UDP"} {
+		for _, proto := range []corev1.Protocol{"TCP", "UDP"}[:min(2, 3-i)] {
 			want = append(want, pod.Listener{HostPort: pod.HostPort{IP: ip, Port: int32(7001 + i), Protocol: proto}, PID: me, Name: name})
 		}
 	}
@@ -400,8 +404,8 @@ func TestForeignPoliciesAreNamed(t *testing.T) {
 			"chain FORWARD of nftables table ip filter drops by its policy", "iptables -I DOCKER-USER -s " + v4 + " -j ACCEPT"},
 		{"ufw", "table ip6 filter { chain ufw6-user-forward { }; chain FORWARD { type filter hook forward priority 0; policy drop; jump ufw6-user-forward; }; }",
 			"table ip6 filter", "ufw route allow from " + v6},
-		{"own", "table inet corp { chain fwd { type filter hook forward priority 0; policy accept; ct state established accept; counter drop; }; }",
-			"chain fwd of nftables table inet corp drops by its last rule", "nft insert rule inet corp fwd ip saddr " + v4 + " accept"},
+		{"own", "table inet corp { chain transit { type filter hook forward priority 0; policy accept; ct state established accept; counter drop; }; }",
+			"chain transit of nftables table inet corp drops by its last rule", "nft insert rule inet corp transit ip saddr " + v4 + " accept"},
 		{"harmless", foreignRules, "", ""},
 	} {
 		nft(t, "flush ruleset")
@@ -417,9 +421,9 @@ func TestForeignPoliciesAreNamed(t *testing.T) {
 		})
 	}
 	nft(t, "flush ruleset")
-	nft(t, `table inet corp { chain fwd { type filter hook forward priority 0; policy drop; }; }`)
+	nft(t, `table inet corp { chain transit { type filter hook forward priority 0; policy drop; }; }`)
 	for _, r := range []string{"ip saddr " + v4, "ip daddr " + v4, "ip6 saddr " + v6, "ip6 daddr " + v6} {
-		nft(t, "insert rule inet corp fwd "+r+" accept")
+		nft(t, "insert rule inet corp transit "+r+" accept")
 	}
 	eventually(t, 20*time.Second, func() error {
 		if got := l.Warnings(); slices.ContainsFunc(got, func(w string) bool { return strings.Contains(w, "corp") }) {

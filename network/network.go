@@ -55,6 +55,9 @@ type Config struct {
 	// Report is told by Run of what others did to the network and of what
 	// could not be mended. It must not block. It may be nil.
 	Report func(Event)
+	// Warned is told by Run that Warnings are others now. It must not block.
+	// It may be nil.
+	Warned func()
 }
 
 // Event is something that happened to the network without our doing.
@@ -107,6 +110,9 @@ func New(cfg Config) (*Network, error) {
 	}
 	if cfg.Report == nil {
 		cfg.Report = func(Event) {}
+	}
+	if cfg.Warned == nil {
+		cfg.Warned = func() {}
 	}
 	owner := digest(cfg.RunDir)[:8]
 	return &Network{

@@ -80,8 +80,12 @@ func overlap(r netip.Prefix) error {
 		if wide(other.dst) || !other.dst.Overlaps(r) || ours[other.link] {
 			continue
 		}
-		through := "a link that is gone"
-		if l, err := netlink.LinkByIndex(other.link); err == nil {
+		through := "several links"
+		if other.link != 0 {
+			l, err := netlink.LinkByIndex(other.link)
+			if err != nil {
+				continue // The link is gone by now, and its routes are.
+			}
 			through = l.Attrs().Name
 		}
 		return &pod.Refused{Reason: reasonNotReady, Message: fmt.Sprintf(

@@ -51,7 +51,7 @@ func sysctlPath(name string) string {
 // setSysctls sets sysctls in the namespace of the calling thread.
 func setSysctls(list []corev1.Sysctl) error {
 	for _, s := range list {
-		if !filepath.IsLocal(s.Name) {
+		if filepath.Clean(s.Name) != s.Name {
 			return &pod.Refused{Reason: "SysctlForbidden", Message: fmt.Sprintf("spec.securityContext.sysctls: %q is no name of a sysctl", s.Name)}
 		}
 		if err := setSysctl(s.Name, s.Value); err != nil {

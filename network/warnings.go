@@ -17,6 +17,15 @@ type warnings struct {
 	texts []string
 }
 
+// put tells whether the texts are others than before.
+func (w *warnings) put(texts []string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	changed := !slices.Equal(w.texts, texts)
+	w.texts = texts
+	return changed
+}
+
 // Warnings returns what keeps pods from being reached as they should, each
 // with its remedy, as Run saw it last: foreign rules that drop what is
 // forwarded, ranges that overlap the host's routes, no IPv6.
@@ -32,9 +41,9 @@ func (n *Network) keepWarnings(ctx context.Context, changed <-chan struct{}) err
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		n.warn.mu.Lock()
-		n.warn.texts = texts
-		n.warn.mu.Unlock()
+		if n.warn.put(texts) {
+			n.cfg.Warned()
+		}
 		// Not more often than every few seconds, however busy others are.
 		if err := pause(ctx, nil, unhurried); err != nil {
 			return err

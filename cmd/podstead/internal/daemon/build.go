@@ -99,8 +99,7 @@ func (d *daemon) buildRuntime(cfg *config.Configuration, server pod.Node) error 
 }
 
 func (d *daemon) buildAgent(cfg *config.Configuration, server pod.Node) error {
-	net, err := network.New(network.Config{RunDir: cfg.RunDir})
-	if err != nil {
+	if err := d.buildNetwork(cfg); err != nil {
 		return err
 	}
 	boxes, err := sandbox.New(sandbox.Config{RunDir: cfg.RunDir, BootID: server.BootID, Now: now})
@@ -115,11 +114,37 @@ func (d *daemon) buildAgent(cfg *config.Configuration, server pod.Node) error {
 	d.agent = agent.New(agent.Config{
 		Settings: planSettings(cfg.Restart), Node: server,
 		Runtime:    pod.RuntimeState{Mode: cfg.Runtime.Mode, Address: cfg.Runtime.Address},
-		Containers: d.runtime, Images: images{d.runtime, d.archives.Scanned()}, Sandboxes: boxes, Network: net, Volumes: vols, Cgroups: d.cgroups,
+		Containers: d.runtime, Images: images{d.runtime, d.archives.Scanned()}, Sandboxes: boxes, Network: d.network, Volumes: vols, Cgroups: d.cgroups,
 		Logs: logRemover{cfg.LogDir}, History: state.NewHistory(filepath.Join(cfg.StateDir, historyFile)),
 		Now: now, Default: manifest.Default, Sources: sourceNames(cfg.Sources), Starts: cfg.Parallelism.Starts, Pulls: cfg.Parallelism.Pulls, Log: d.log.Logger,
 	})
 	return nil
+}
+
+func (d *daemon) buildNetwork(cfg *config.Configuration) error {
+	d.warned = make(chan struct{}, 1)
+	var err error
+	d.network, err = network.New(network.Config{
+		RunDir: cfg.RunDir, PodCIDRs: cfg.Network.PodCIDRs, NoMasquerade: !cfg.Network.Masquerade,
+		AllowMetadata: cfg.Network.AllowMetadataService, LoopbackForwarder: cfg.Network.LoopbackForwarder,
+		CgroupRoot: cfg.CgroupRoot, Report: d.networkChanged,
+		Warned: func() {
+			select {
+			case d.warned <- struct{}{}:
+			default: // there is a sign already
+			}
+		},
+	})
+	return err
+}
+
+// networkChanged tells of what others did to the network.
+func (d *daemon) networkChanged(e network.Event) {
+	message := e.Message
+	if e.UID != "" {
+		message = fmt.Sprintf("pod %s: %s", e.UID, message)
+	}
+	d.agent.Warn("NetworkChanged", message)
 }
 
 func sourceNames(list []config.Source) []string {

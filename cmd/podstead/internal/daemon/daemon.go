@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
@@ -41,6 +42,9 @@ type daemon struct {
 	// oomFloor is the lowest oom_score_adj that containers can get, nil for any.
 	oomFloor   *int
 	cgroups    *cgroups.Manager
+	network    *network.Network
+	// warned has a sign when the network's warnings are others.
+	warned     chan struct{}
 	containerd *containerd.Server // nil in mode external
 	runtime    *runtime.Runtime
 	archives   *runtime.ArchiveFolder
@@ -101,6 +105,7 @@ func (d *daemon) run(ctx context.Context) error {
 	group.Go(func() error { return d.sources.Run(ctx, d.config.running().Sources) })
 	group.Go(func() error { return d.archives.Run(ctx) })
 	group.Go(func() error { return d.followHostIPs(ctx) })
+	group.Go(func() error { return d.network.Run(ctx) })
 	group.Go(func() error { return d.api.Run(ctx) })
 	group.Go(func() error { return d.tellOfRuntime(ctx) })
 	group.Go(func() error { return d.notify(ctx) })
@@ -140,8 +145,8 @@ func (d *daemon) notify(ctx context.Context) error {
 	return d.notifier.Run(ctx)
 }
 
-// tellOfRuntime tells the agent, whenever containerd comes up, which one it
-// is.
+// tellOfRuntime tells the agent, whenever containerd comes up or the network's
+// warnings are others, which one it is and what this host can't do.
 func (d *daemon) tellOfRuntime(ctx context.Context) error {
 	told := false
 	for {
@@ -156,6 +161,8 @@ func (d *daemon) tellOfRuntime(ctx context.Context) error {
 		told = told && up
 		select {
 		case <-changed:
+		case <-d.warned:
+			told = false
 		case <-ctx.Done():
 			return nil
 		}
@@ -164,7 +171,7 @@ func (d *daemon) tellOfRuntime(ctx context.Context) error {
 
 // warnings tell what this host can't do.
 func (d *daemon) warnings() []string {
-	warnings := d.cgroups.Capabilities().Missing
+	warnings := slices.Clone(d.cgroups.Capabilities().Missing)
 	if d.oomFloor != nil {
 		warnings = append(warnings, fmt.Sprintf("the kernel lets no container have an oom_score_adj below %d (CAP_SYS_RESOURCE is missing): "+
 			"when the server's memory runs out, Guaranteed pods are not spared", *d.oomFloor))
@@ -174,7 +181,7 @@ func (d *daemon) warnings() []string {
 			warnings = append(warnings, w)
 		}
 	}
-	return warnings
+	return append(warnings, d.network.Warnings()...)
 }
 
 // leaveNothing ends what outlives podstead otherwise, after its pods were
@@ -186,6 +193,9 @@ func (d *daemon) leaveNothing() error {
 		if err := d.containerd.Stop(ctx); err != nil {
 			return fmt.Errorf("end containerd: %w", err)
 		}
+	}
+	if err := d.network.RemoveAll(ctx); err != nil {
+		return fmt.Errorf("remove the rules of the network: %w", err)
 	}
 	if err := d.cgroups.RemoveRoot(ctx); err != nil {
 		return fmt.Errorf("remove the cgroups: %w", err)

@@ -160,7 +160,10 @@ func (t *table) repair(ctx context.Context) (bool, error) {
 func (t *table) remove(ctx context.Context) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if err := t.connect(); err != nil {
+	switch err := t.connect(); {
+	case errors.Is(err, exec.ErrNotFound):
+		return nil // Without nft there was never a table.
+	case err != nil:
 		return err
 	}
 	tx := t.nft.NewTransaction()

@@ -40,9 +40,9 @@ type daemon struct {
 	config  *settings
 
 	// oomFloor is the lowest oom_score_adj that containers can get, nil for any.
-	oomFloor   *int
-	cgroups    *cgroups.Manager
-	network    *network.Network
+	oomFloor *int
+	cgroups  *cgroups.Manager
+	network  *network.Network
 	// warned has a sign when the network's warnings are others.
 	warned     chan struct{}
 	containerd *containerd.Server // nil in mode external

@@ -18,10 +18,14 @@ require (
 	k8s.io/api v0.37.2
 	k8s.io/pod-security-admission v0.37.2
 	pgregory.net/rapid v1.3.0
+	sigs.k8s.io/knftables v0.0.22
 	sigs.k8s.io/yaml v1.6.0
 )
 
-require github.com/containerd/cgroups/v3 v3.1.3 // indirect
+require (
+	github.com/containerd/cgroups/v3 v3.1.3 // indirect
+	github.com/google/nftables v0.3.0 // indirect
+)
 
 require (
 	cyphar.com/go-pathrs v0.2.5 // indirect

@@ -81,8 +81,9 @@ type Network interface {
 	// Set makes the host's network do what is wanted for all pods, and keeps
 	// it so. Until the first call what a former podstead set stays.
 	Set(ctx context.Context, wanted pod.NetworkConfig) error
-	// Listeners finds who on the host's network holds any of the ports.
-	Listeners(ctx context.Context, ports []pod.HostPort) ([]pod.Listener, error)
+	// Listeners finds the sockets that hold any of the ports on the host's
+	// network, whatever their address and protocol.
+	Listeners(ctx context.Context, ports ...int32) ([]pod.Listener, error)
 }
 
 // Probes makes probes. It hands verdicts to Agent.Judged.

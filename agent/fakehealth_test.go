@@ -50,7 +50,7 @@ func (f fakeNetwork) Set(_ context.Context, wanted pod.NetworkConfig) (err error
 	return err
 }
 
-func (f fakeNetwork) Listeners(context.Context, []pod.HostPort) (found []pod.Listener, err error) {
+func (f fakeNetwork) Listeners(context.Context, ...int32) (found []pod.Listener, err error) {
 	f.set(func(f *fake) {
 		f.calls = append(f.calls, "listeners")
 		found = f.listeners

@@ -56,10 +56,14 @@ func (l *loop) listen(now pod.Moment) {
 	}
 	p.looking = true
 	wanted := p.wanted
+	ports := make([]int32, len(wanted))
+	for i, hp := range wanted {
+		ports[i] = hp.Port
+	}
 	l.spawn(func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, l.cfg.OperationTimeout)
 		defer cancel()
-		found, err := l.cfg.Network.Listeners(ctx, wanted)
+		found, err := l.cfg.Network.Listeners(ctx, ports...)
 		l.send(func(l *loop) { l.heard(wanted, found, err) })
 	})
 }
@@ -71,16 +75,12 @@ func (l *loop) heard(wanted []pod.HostPort, found []pod.Listener, err error) {
 	if err != nil {
 		l.event(pod.Key{}, warning, "PortsUnknown", fmt.Sprintf("it can't be told who listens on ports of this host, so pods start as if they were free: %v", err))
 	}
-	heard := plan.Listening{}
-	for _, hp := range wanted {
-		heard[hp] = nil
-	}
-	for _, listener := range found {
-		heard[listener.HostPort] = append(heard[listener.HostPort], listener)
-	}
+	heard := plan.Hear(wanted, found)
 	p.at = 0
-	if len(found) > 0 {
-		p.at = l.cfg.Now().Moment.Add(portLook)
+	for _, listeners := range heard {
+		if len(listeners) > 0 {
+			p.at = l.cfg.Now().Moment.Add(portLook)
+		}
 	}
 	if !reflect.DeepEqual(heard, p.heard) {
 		p.heard = heard

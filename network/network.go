@@ -1,15 +1,25 @@
-// Package network gives pods their network namespaces. A pod's namespace is
-// pinned by a bind mount, so that it needs no process, survives the daemon
-// and can be joined by path.
+// Package network connects pods. A pod has a namespace of its own, pinned by
+// a bind mount, so that it needs no process, survives the daemon and can be
+// joined by path; a point-to-point link to the host, without a bridge; and an
+// address of each family that the host routes to that link. What the host
+// does for pods beyond routing (ports, masquerade, what pods may not reach)
+// is one nftables table, set whole.
+//
+// The kernel is what is true: links, routes and namespaces say which pods
+// there are and which addresses are in use. Nothing is stored.
 package network
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -18,21 +28,67 @@ import (
 	"github.com/podstead/podstead/pod"
 )
 
-// Config says where namespaces are pinned.
+// Config says where namespaces are pinned and how pods are connected.
 type Config struct {
 	// RunDir is the daemon's folder that a reboot clears; namespaces are
-	// pinned in its folder netns.
+	// pinned in its folder netns. Networks of different run directories on
+	// one host keep apart: each has its own links and its own table.
 	RunDir string
+	// PodCIDRs are the ranges of pods' addresses, at most one of each family;
+	// DefaultPodCIDRs if empty.
+	PodCIDRs []netip.Prefix
+	// NoMasquerade lets pods' own addresses leave the host; otherwise others
+	// see the host's.
+	NoMasquerade bool
+	// AllowMetadata lets pods reach the metadata services of clouds at
+	// 169.254.169.254 and fd00:ec2::254.
+	AllowMetadata bool
+	// LoopbackForwarder serves TCP ports of the host on [::1] too, through a
+	// forwarder in this process; otherwise they are refused there.
+	LoopbackForwarder bool
+	// CgroupRoot is the folder of all pods in each cgroup hierarchy, by which
+	// Listeners knows pods' processes; /podstead if empty.
+	CgroupRoot string
 	// HostIPs returns the addresses of pods on the host's network, primary
 	// first; the package's HostIPs if nil.
 	HostIPs func() ([]string, error)
+	// Report is told by Run of what others did to the network and of what
+	// could not be mended. It must not block. It may be nil.
+	Report func(Event)
+	// Warned is told by Run that Warnings are others now. It must not block.
+	// It may be nil.
+	Warned func()
 }
 
-// Network makes, finds and removes the network namespaces of pods. Its
-// methods may be called at the same time for different pods.
+// Event is something that happened to the network without our doing.
+type Event struct {
+	// UID is the pod that it is about; empty for all.
+	UID types.UID
+	// Message says what was found and what is done now.
+	Message string
+}
+
+// DefaultPodCIDRs are the ranges of pods' addresses where none are
+// configured: outside of what clouds, Kubernetes, Docker, Podman and VPNs use
+// by default.
+func DefaultPodCIDRs() []netip.Prefix {
+	return []netip.Prefix{netip.MustParsePrefix("10.117.0.0/16"), netip.MustParsePrefix("fd5b:3c1e:9a27:117::/64")}
+}
+
+// Network makes, finds and removes the networks of pods. Its methods may be
+// called at the same time for different pods.
 type Network struct {
-	dir     string
-	hostIPs func() ([]string, error)
+	cfg   Config
+	dir   string
+	owner string
+	addrs *addresses
+	rules *table
+	// wanted is what Set was last called with, for Run.
+	wanted *latest
+	warn   warnings
+	// setting lets one Set at a time through.
+	setting sync.Mutex
+	preset  sync.Mutex
 }
 
 // New changes nothing on the host.
@@ -40,21 +96,47 @@ func New(cfg Config) (*Network, error) {
 	if !filepath.IsAbs(cfg.RunDir) {
 		return nil, fmt.Errorf("network: run directory %q: want an absolute path", cfg.RunDir)
 	}
+	if len(cfg.PodCIDRs) == 0 {
+		cfg.PodCIDRs = DefaultPodCIDRs()
+	}
+	if err := checkRanges(cfg.PodCIDRs); err != nil {
+		return nil, fmt.Errorf("network: %w", err)
+	}
 	if cfg.HostIPs == nil {
 		cfg.HostIPs = HostIPs
 	}
-	return &Network{dir: filepath.Join(cfg.RunDir, "netns"), hostIPs: cfg.HostIPs}, nil
+	if cfg.CgroupRoot == "" {
+		cfg.CgroupRoot = "/podstead"
+	}
+	if cfg.Report == nil {
+		cfg.Report = func(Event) {}
+	}
+	if cfg.Warned == nil {
+		cfg.Warned = func() {}
+	}
+	owner := digest(cfg.RunDir)[:8]
+	return &Network{
+		cfg: cfg, dir: filepath.Join(cfg.RunDir, "netns"), owner: owner,
+		addrs: newAddresses(cfg.PodCIDRs, owner), rules: newTable(tableName(cfg.RunDir, owner)), wanted: newLatest(),
+	}, nil
 }
 
-// Ensure makes the pod's network or finds it made. A pod on the host's
-// network has no namespace and the host's addresses; any other has loopback
-// only.
+func digest(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return hex.EncodeToString(sum[:])
+}
+
+// Ensure makes the pod's network or finds it made and mends what is missing.
+// A pod on the host's network has no namespace and the host's addresses.
+// *pod.Refused with the reason NetworkNotReady says that no address can be
+// given now, and with SysctlForbidden that the kernel did not take a net.*
+// sysctl of the pod.
 func (n *Network) Ensure(ctx context.Context, uid types.UID, p *corev1.Pod) (pod.Attachment, error) {
 	if err := ctx.Err(); err != nil {
 		return pod.Attachment{}, err
 	}
 	if p.Spec.HostNetwork {
-		ips, err := n.hostIPs()
+		ips, err := n.cfg.HostIPs()
 		if err != nil {
 			return pod.Attachment{}, fmt.Errorf("network of pod %s: %w", uid, err)
 		}
@@ -64,15 +146,57 @@ func (n *Network) Ensure(ctx context.Context, uid types.UID, p *corev1.Pod) (pod
 	if err != nil {
 		return pod.Attachment{}, err
 	}
-	if err := ensureNamespace(path); err != nil {
+	ips, err := n.ensure(ctx, newWire(n.owner, uid, path), p)
+	if err != nil {
 		return pod.Attachment{}, fmt.Errorf("network of pod %s: %w", uid, err)
 	}
-	return pod.Attachment{NetNS: path}, nil
+	return pod.Attachment{NetNS: path, IPs: ips}, nil
 }
 
-// ensureNamespace pins a namespace at path unless one is. Loopback is up
-// before a namespace is pinned, so what is pinned is whole.
-func ensureNamespace(path string) error {
+// ensure: the table comes before the first link, so that no pod is ever
+// without what keeps it from the host's loopback.
+func (n *Network) ensure(ctx context.Context, w wire, p *corev1.Pod) ([]string, error) {
+	six := ipv6Enabled()
+	if err := n.prepareHost(ctx, six); err != nil {
+		return nil, err
+	}
+	if err := ensureNamespace(w.path, sysctls(p)); err != nil {
+		return nil, err
+	}
+	link, err := w.ensureLink()
+	if err != nil {
+		return nil, err
+	}
+	if err := w.hostSide(link, six); err != nil {
+		return nil, err
+	}
+	addrs, err := n.addrs.claim(w.uid, link.Attrs().Index, six)
+	if err != nil {
+		return nil, err
+	}
+	if err := w.podSide(link, addrs); err != nil {
+		return nil, err
+	}
+	ips := make([]string, len(addrs))
+	for i, a := range addrs {
+		ips[i] = a.String()
+	}
+	return ips, nil
+}
+
+// prepareHost makes the host ready for its first pod.
+func (n *Network) prepareHost(ctx context.Context, six bool) error {
+	n.preset.Lock()
+	defer n.preset.Unlock()
+	if err := n.rules.ensure(ctx, n.render(pod.NetworkConfig{})); err != nil {
+		return err
+	}
+	return forward(six)
+}
+
+// ensureNamespace pins a namespace at path unless one is. Loopback is up and
+// sysctls are set before a namespace is pinned, so what is pinned is whole.
+func ensureNamespace(path string, sysctls []corev1.Sysctl) error {
 	pinned, err := nspin.Pinned(nspin.Net, path)
 	if err != nil || pinned {
 		return err
@@ -80,38 +204,56 @@ func ensureNamespace(path string) error {
 	if err := nspin.Unpin(path); err != nil {
 		return err
 	}
-	return nspin.Pin(map[nspin.Kind]string{nspin.Net: path}, loopbackUp)
+	return nspin.Pin(map[nspin.Kind]string{nspin.Net: path}, func() error {
+		if err := loopbackUp(); err != nil {
+			return err
+		}
+		return setSysctls(sysctls)
+	})
 }
 
-// Remove takes the pod's namespace away. A pod without one is no error.
-// Processes that are still in it keep it alive, out of reach.
+// Remove takes the pod's link, routes and namespace away and frees its
+// addresses when they are gone. A pod without any is no error. Processes that
+// are still in the namespace keep it alive, out of reach.
 func (n *Network) Remove(_ context.Context, uid types.UID) error {
 	path, err := n.path(uid)
 	if err != nil {
 		return err
 	}
+	w := newWire(n.owner, uid, path)
+	if err := n.addrs.leaving(uid); err != nil {
+		return fmt.Errorf("network of pod %s: %w", uid, err)
+	}
+	if err := w.removeLink(); err != nil {
+		return fmt.Errorf("network of pod %s: %w", uid, err)
+	}
 	if err := nspin.Unpin(path); err != nil {
 		return fmt.Errorf("network of pod %s: %w", uid, err)
 	}
+	n.addrs.release(uid)
 	return nil
 }
 
-// List returns the UIDs of all pods that have a namespace here, half-made
-// ones too, sorted.
+// List returns the UIDs of all pods that have a namespace or a link here,
+// half-made ones too, sorted.
 func (n *Network) List(context.Context) ([]types.UID, error) {
 	entries, err := os.ReadDir(n.dir)
-	if os.IsNotExist(err) {
-		return nil, nil
-	}
-	if err != nil {
+	if err != nil && !os.IsNotExist(err) {
 		return nil, fmt.Errorf("list network namespaces: %w", err)
 	}
-	uids := make([]types.UID, 0, len(entries))
+	links, err := ownLinks(n.owner)
+	if err != nil {
+		return nil, err
+	}
+	uids := make([]types.UID, 0, len(entries)+len(links))
 	for _, e := range entries {
 		uids = append(uids, types.UID(e.Name()))
 	}
+	for _, uid := range links {
+		uids = append(uids, uid)
+	}
 	slices.Sort(uids)
-	return uids, nil
+	return slices.Compact(uids), nil
 }
 
 func (n *Network) path(uid types.UID) (string, error) {

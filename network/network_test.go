@@ -6,7 +6,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"testing"
 
@@ -37,57 +36,6 @@ func start(t *testing.T) (*network.Network, string) {
 		}
 	})
 	return n, dir
-}
-
-// within runs f on a thread in a namespace and throws the thread away.
-func within(t *testing.T, path string, f func() error) {
-	t.Helper()
-	done := make(chan error)
-	go func() {
-		runtime.LockOSThread()
-		ns, err := os.Open(path)
-		if err == nil {
-			err = errors.Join(unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET), ns.Close())
-		}
-		if err == nil {
-			err = f()
-		}
-		done <- err
-	}()
-	if err := <-done; err != nil {
-		t.Fatal(err)
-	}
-}
-
-func TestPodHasLoopbackOnly(t *testing.T) {
-	n, _ := start(t)
-	a, err := n.Ensure(t.Context(), "one", &corev1.Pod{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(a.IPs) != 0 {
-		t.Errorf("addresses %q, want none", a.IPs)
-	}
-	within(t, a.NetNS, func() error {
-		links, err := net.Interfaces()
-		if err != nil {
-			return err
-		}
-		for _, l := range links {
-			if up := l.Flags&net.FlagUp != 0; up != (l.Name == "lo") {
-				t.Errorf("link %s is up: %v", l.Name, up)
-			}
-		}
-		for _, address := range []string{"127.0.0.1:0", "[::1]:0"} {
-			l, err := net.Listen("tcp", address)
-			if err != nil {
-				t.Errorf("listen on loopback: %v", err)
-				continue
-			}
-			_ = l.Close()
-		}
-		return nil
-	})
 }
 
 func TestEnsureFindsWhatIsMade(t *testing.T) {

@@ -3,6 +3,7 @@ package probes
 import (
 	"context"
 	"fmt"
+	"io"
 	"strings"
 	"sync"
 
@@ -22,13 +23,30 @@ const (
 )
 
 func execTrial(t *pod.ProbeTarget, exec execFunc) trial {
-	argv, err := Command(t.Probe.Exec.Command, t.Spec)
+	return commandTrial(t.Container, t.Probe.Exec.Command, t.Spec, exec)
+}
+
+// Command runs the command of a hook in a container by exec, which is as in
+// Config, until ctx ends, and says in at most 1 KiB what came of it. Any exit
+// code but 0 is an error; one that wraps pod.ErrUnavailable says that the
+// command could not be run.
+func Command(ctx context.Context, exec func(ctx context.Context, containerID string, argv []string, output io.Writer) (exitCode int, err error),
+	container string, action *corev1.ExecAction, spec *corev1.Container) (message string, err error) {
+	t := commandTrial(container, action.Command, spec, exec)
+	message, err = t.try(ctx)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", t.what, err)
+	}
+	return clean(t.what + ": " + message), nil
+}
+
+func commandTrial(id string, command []string, spec *corev1.Container, exec execFunc) trial {
+	argv, err := expand(command, spec)
 	shown := fmt.Sprintf("%q", argv)
 	if len(shown) > maxShown {
 		shown = strings.ToValidUTF8(shown[:maxShown], "") + "..."
 	}
 	ready := trial{what: "exec " + shown, inside: true}
-	id := t.Container
 	ready.try = func(ctx context.Context) (string, error) {
 		if err != nil {
 			return "", err
@@ -46,11 +64,11 @@ func execTrial(t *pod.ProbeTarget, exec execFunc) trial {
 	return ready
 }
 
-// Command expands $(NAME) in the command of a probe or a hook by those
+// expand replaces $(NAME) in the command of a probe or a hook by those
 // variables of the container whose values stand in its manifest, as Kubernetes
 // does; others stay as they are written. The error says that the result would
 // be too large for a program to be started with.
-func Command(command []string, spec *corev1.Container) ([]string, error) {
+func expand(command []string, spec *corev1.Container) ([]string, error) {
 	vars := map[string]string{}
 	lookup := func(name string) (string, bool) { v, ok := vars[name]; return v, ok }
 	for _, e := range spec.Env {

@@ -47,12 +47,27 @@ func TestCommandExpandsStaticVariables(t *testing.T) {
 		{Name: "A", Value: "1"}, {Name: "B", Value: "$(A)2"},
 		{Name: "F", ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: "metadata.name"}}},
 	}}
-	got, err := probes.Command([]string{"x$(B)", "$$(A)", "$(F)", "$(none)", "`id`"}, spec)
-	if err != nil {
+	var got []string
+	run := func(_ context.Context, _ string, argv []string, _ io.Writer) (int, error) { got = argv; return 0, nil }
+	command := &corev1.ExecAction{Command: []string{"x$(B)", "$$(A)", "$(F)", "$(none)", "`id`"}}
+	if _, err := probes.Command(t.Context(), run, "a", command, spec); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff([]string{"x12", "$(A)", "$(F)", "$(none)", "`id`"}, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// A hook has failed when its command ends with anything but 0, and the error
+// says what it printed.
+func TestCommandThatFailsSaysWhatItPrinted(t *testing.T) {
+	run := func(_ context.Context, _ string, _ []string, output io.Writer) (int, error) {
+		_, err := io.WriteString(output, "no luck\n")
+		return 3, err
+	}
+	_, err := probes.Command(t.Context(), run, "a", &corev1.ExecAction{Command: []string{"warm"}}, &corev1.Container{})
+	if want := `exec ["warm"]: exit code 3, want 0: "no luck"`; err == nil || err.Error() != want {
+		t.Errorf("error %v, want %s", err, want)
 	}
 }
 
@@ -61,7 +76,12 @@ func TestCommandThatGrowsIsRefused(t *testing.T) {
 	for i := 1; i < 60; i++ {
 		spec.Env = append(spec.Env, corev1.EnvVar{Name: fmt.Sprintf("V%d", i), Value: strings.Repeat(fmt.Sprintf("$(V%d)", i-1), 2)})
 	}
-	if _, err := probes.Command([]string{"$(V16)", "$(V16)", "$(V16)"}, spec); err == nil {
+	run := func(context.Context, string, []string, io.Writer) (int, error) {
 		t.Error("192 KiB were taken for a command")
+		return 0, nil
+	}
+	command := &corev1.ExecAction{Command: []string{"$(V16)", "$(V16)", "$(V16)"}}
+	if _, err := probes.Command(t.Context(), run, "a", command, spec); err == nil || !strings.Contains(err.Error(), "larger than 131072 bytes") {
+		t.Errorf("error %v, want one that names the bound", err)
 	}
 }

@@ -36,6 +36,21 @@ func NewPorts(c Claim) []pod.HostPort {
 	return ports
 }
 
+// Hear tells for each port who is in its way: whoever has the same port on the
+// same address, or where either has it on all.
+func Hear(ports []pod.HostPort, found []pod.Listener) Listening {
+	heard := Listening{}
+	for _, hp := range ports {
+		heard[hp] = nil
+		for _, l := range found {
+			if l.Port == hp.Port && l.Protocol == hp.Protocol && (l.IP == "" || hp.IP == "" || l.IP == hp.IP) {
+				heard[hp] = append(heard[hp], l)
+			}
+		}
+	}
+	return heard
+}
+
 func owners(claims []Claim) map[types.UID]pod.Key {
 	owners := map[types.UID]pod.Key{}
 	for _, c := range claims {

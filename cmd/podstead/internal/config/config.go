@@ -3,6 +3,7 @@
 package config
 
 import (
+	"net/netip"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -43,6 +44,7 @@ type Configuration struct {
 	Sources []Source `yaml:"sources" reload:"live"`
 	Restart Restart  `yaml:"restart"`
 	Logs    Logs     `yaml:"logs"`
+	Network Network  `yaml:"network"`
 
 	// CgroupRoot is the folder of all pods in each cgroup hierarchy.
 	CgroupRoot string `yaml:"cgroupRoot"`
@@ -145,6 +147,18 @@ type Restart struct {
 type Logs struct {
 	MaxSize  Bytes `yaml:"maxSize"`
 	MaxFiles int   `yaml:"maxFiles"`
+}
+
+// Network sets how pods are connected.
+type Network struct {
+	// PodCIDRs are the ranges of pods' addresses, at most one per family.
+	PodCIDRs []netip.Prefix `yaml:"podCIDRs"`
+	// Masquerade hides pods behind the host's address.
+	Masquerade bool `yaml:"masquerade"`
+	// AllowMetadataService lets pods reach the metadata services of clouds.
+	AllowMetadataService bool `yaml:"allowMetadataService"`
+	// LoopbackForwarder serves TCP hostPorts on [::1] too.
+	LoopbackForwarder bool `yaml:"loopbackForwarder"`
 }
 
 // Reserved is what the host keeps for itself.

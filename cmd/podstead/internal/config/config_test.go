@@ -3,6 +3,7 @@ package config
 import (
 	"flag"
 	"maps"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -11,6 +12,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/podstead/podstead/network"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -90,9 +94,10 @@ sources:
 		Restart:    Restart{Base: Duration(10 * time.Second), Max: Duration(5 * time.Minute), Reset: Duration(10 * time.Minute)},
 		Logs:       Logs{MaxSize: 10 << 20, MaxFiles: 5},
 		CgroupRoot: "/podstead", PidsLimit: 1024, Parallelism: Parallelism{Starts: 8, Pulls: 3},
-		OnExit: "keep", Log: Log{Level: "info", Format: "auto"},
+		Network: Network{PodCIDRs: network.DefaultPodCIDRs(), Masquerade: true},
+		OnExit:  "keep", Log: Log{Level: "info", Format: "auto"},
 	}
-	if diff := cmp.Diff(want, c); diff != "" {
+	if diff := cmp.Diff(want, c, cmpopts.EquateComparable(netip.Prefix{})); diff != "" {
 		t.Errorf("configuration (-want +got):\n%s", diff)
 	}
 }
@@ -127,6 +132,11 @@ func TestEveryValueArrives(t *testing.T) {
 	}
 }
 
+// isValue tells structs that a scalar of the file fills.
+func isValue(t reflect.Type) bool {
+	return t == reflect.TypeFor[PortRange]() || t == reflect.TypeFor[netip.Prefix]()
+}
+
 // leaves lists every field that is a value, by path.
 func leaves(v reflect.Value, path string) map[string]reflect.Value {
 	out := map[string]reflect.Value{}
@@ -135,7 +145,7 @@ func leaves(v reflect.Value, path string) map[string]reflect.Value {
 		switch {
 		case field.Kind() == reflect.Pointer:
 			field = field.Elem()
-		case field.Kind() == reflect.Slice && field.Type().Elem().Kind() == reflect.Struct && field.Type().Elem() != reflect.TypeFor[PortRange]():
+		case field.Kind() == reflect.Slice && field.Type().Elem().Kind() == reflect.Struct && !isValue(field.Type().Elem()):
 			field, name = field.Index(0), name+"[]"
 		}
 		if isGroup(field.Type()) {

@@ -3,6 +3,7 @@ package config
 import (
 	"encoding"
 	"fmt"
+	"net/netip"
 	"reflect"
 	"slices"
 	"strings"
@@ -101,6 +102,8 @@ func wants(v any) string {
 		return "a size, such as 10Mi"
 	case *Quantity:
 		return "a quantity, such as 500m or 1Gi"
+	case *netip.Prefix:
+		return "a range of addresses, such as 10.117.0.0/16"
 	case *PortRange:
 		return "a port or a range of ports from 1 to 65535, such as 8080 or 8000-8999"
 	}

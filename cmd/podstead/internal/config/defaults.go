@@ -4,6 +4,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/podstead/podstead/network"
 )
 
 // presetter is a part of the configuration with defaults that must be there
@@ -15,6 +17,7 @@ func (c *Configuration) preset() {
 	c.Restart = Restart{Base: Duration(10 * time.Second), Max: Duration(5 * time.Minute), Reset: Duration(10 * time.Minute)}
 	c.Logs = Logs{MaxSize: 10 << 20, MaxFiles: 5}
 	c.Parallelism = Parallelism{Starts: 8, Pulls: 3}
+	c.Network.Masquerade = true
 }
 
 func (d *Directory) preset() { d.Rescan = Duration(20 * time.Second) }
@@ -43,6 +46,9 @@ func (c *Configuration) setDefaults(exeDir string) {
 	c.Runtime.setDefaults(c, exeDir)
 	for i := range c.Sources {
 		c.Sources[i].setDefaults()
+	}
+	if len(c.Network.PodCIDRs) == 0 {
+		c.Network.PodCIDRs = network.DefaultPodCIDRs()
 	}
 	fill(&c.Log.Level, "info")
 	fill(&c.Log.Format, "auto")

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net/netip"
 	"net/url"
 	"os/user"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 	"k8s.io/apimachinery/pkg/util/validation"
 
+	"github.com/podstead/podstead/network"
 	"github.com/podstead/podstead/pod"
 )
 
@@ -64,6 +66,7 @@ func (v *validator) configuration(c *Configuration) {
 	v.runtime(&c.Runtime)
 	v.sources(c.Sources)
 	v.restart(c.Restart)
+	v.network(c.Network)
 	v.amounts(c)
 	v.oneOf("onExit", c.OnExit, OnExitKeep, OnExitDrain)
 	v.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
@@ -172,6 +175,20 @@ func (v *validator) url(at string, u *URL) {
 	}
 	if u.MaxBytes < 1<<10 || u.MaxBytes > 100<<20 {
 		v.invalid(at+".maxBytes", pod.ReasonInvalid, "", u.MaxBytes.String(), "from 1Ki to 100Mi")
+	}
+}
+
+func (v *validator) network(n Network) {
+	first := map[bool]netip.Prefix{}
+	for i, r := range n.PodCIDRs {
+		field := fmt.Sprintf("network.podCIDRs[%d]", i)
+		if want := network.CheckPodCIDR(r); want != "" {
+			v.invalid(field, pod.ReasonInvalid, "", strconv.Quote(r.String()), want)
+		} else if other, twice := first[r.Addr().Is6()]; twice {
+			v.invalid(field, pod.ReasonInvalid, "there is one of this family already: "+other.String(), strconv.Quote(r.String()), "at most one IPv4 and one IPv6 range")
+		} else {
+			first[r.Addr().Is6()] = r
+		}
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/podstead/podstead/manifest/source"
 	"github.com/podstead/podstead/network"
 	"github.com/podstead/podstead/pod"
+	"github.com/podstead/podstead/probes"
 	"github.com/podstead/podstead/runtime"
 	"github.com/podstead/podstead/runtime/containerd"
 	"github.com/podstead/podstead/runtime/sandbox"
@@ -99,8 +100,7 @@ func (d *daemon) buildRuntime(cfg *config.Configuration, server pod.Node) error 
 }
 
 func (d *daemon) buildAgent(cfg *config.Configuration, server pod.Node) error {
-	net, err := network.New(network.Config{RunDir: cfg.RunDir})
-	if err != nil {
+	if err := d.buildNetwork(cfg); err != nil {
 		return err
 	}
 	boxes, err := sandbox.New(sandbox.Config{RunDir: cfg.RunDir, BootID: server.BootID, Now: now})
@@ -112,15 +112,45 @@ func (d *daemon) buildAgent(cfg *config.Configuration, server pod.Node) error {
 	if err != nil {
 		return err
 	}
-	d.network = net
+	exec := commands{d.runtime}
+	d.probes = probes.New(probes.Config{
+		Exec: exec.run, Now: now, Judge: func(v pod.ProbeVerdict) { d.agent.Judged(v) },
+	})
 	d.agent = agent.New(agent.Config{
 		Settings: planSettings(cfg.Restart), Node: server,
 		Runtime:    pod.RuntimeState{Mode: cfg.Runtime.Mode, Address: cfg.Runtime.Address},
-		Containers: d.runtime, Images: images{d.runtime, d.archives.Scanned()}, Sandboxes: boxes, Network: net, Volumes: vols, Cgroups: d.cgroups,
+		Containers: d.runtime, Images: images{d.runtime, d.archives.Scanned()}, Sandboxes: boxes, Network: d.network, Volumes: vols, Cgroups: d.cgroups,
+		Probes: d.probes, Hooks: hooks{exec}, Verdicts: state.NewVerdicts(filepath.Join(cfg.RunDir, verdictsFile)),
 		Logs: logRemover{cfg.LogDir}, History: state.NewHistory(filepath.Join(cfg.StateDir, historyFile)),
 		Now: now, Default: manifest.Default, Sources: sourceNames(cfg.Sources), Starts: cfg.Parallelism.Starts, Pulls: cfg.Parallelism.Pulls, Log: d.log.Logger,
 	})
 	return nil
+}
+
+func (d *daemon) buildNetwork(cfg *config.Configuration) error {
+	d.warned = make(chan struct{}, 1)
+	var err error
+	d.network, err = network.New(network.Config{
+		RunDir: cfg.RunDir, PodCIDRs: cfg.Network.PodCIDRs, NoMasquerade: !cfg.Network.Masquerade,
+		AllowMetadata: cfg.Network.AllowMetadataService, LoopbackForwarder: cfg.Network.LoopbackForwarder,
+		CgroupRoot: cfg.CgroupRoot, Report: d.networkChanged,
+		Warned: func() {
+			select {
+			case d.warned <- struct{}{}:
+			default: // there is a sign already
+			}
+		},
+	})
+	return err
+}
+
+// networkChanged tells of what others did to the network.
+func (d *daemon) networkChanged(e network.Event) {
+	message := e.Message
+	if e.UID != "" {
+		message = fmt.Sprintf("pod %s: %s", e.UID, message)
+	}
+	d.agent.Warn("NetworkChanged", message)
 }
 
 func sourceNames(list []config.Source) []string {
@@ -144,7 +174,7 @@ func (d *daemon) buildAPI(cfg *config.Configuration) error {
 	}
 	d.api = api.New(api.Config{
 		Socket: cfg.Socket, GroupID: group, Version: d.options.Version, NodeInfo: nodeInfo(), Configuration: d.config.State,
-		Snapshots: d.agent, Control: d.agent, Executor: executor{d.runtime}, PortForwarder: forwarder{d.network}, Stats: stats{d.cgroups}, NodeStats: nodeStats{"/proc"}, Logs: logReader{},
+		Snapshots: d.agent, Control: d.agent, Executor: executor{d.runtime}, PortForwarder: forwarder{d.network}, Stats: stats{d.cgroups}, NodeStats: nodeStats{"/proc"}, Probes: d.probes, Logs: logReader{},
 	})
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
@@ -18,6 +19,7 @@ import (
 	"github.com/podstead/podstead/cgroups"
 	"github.com/podstead/podstead/cmd/podstead/internal/config"
 	"github.com/podstead/podstead/network"
+	"github.com/podstead/podstead/probes"
 	"github.com/podstead/podstead/runtime"
 	"github.com/podstead/podstead/runtime/containerd"
 	"github.com/podstead/podstead/systemd"
@@ -39,11 +41,14 @@ type daemon struct {
 	config  *settings
 
 	// oomFloor is the lowest oom_score_adj that containers can get, nil for any.
-	oomFloor   *int
-	cgroups    *cgroups.Manager
+	oomFloor *int
+	cgroups  *cgroups.Manager
+	network  *network.Network
+	probes   *probes.Runner
+	// warned has a sign when the network's warnings are others.
+	warned     chan struct{}
 	containerd *containerd.Server // nil in mode external
 	runtime    *runtime.Runtime
-	network    *network.Network
 	archives   *runtime.ArchiveFolder
 	agent      *agent.Agent
 	sources    *sources
@@ -102,6 +107,8 @@ func (d *daemon) run(ctx context.Context) error {
 	group.Go(func() error { return d.sources.Run(ctx, d.config.running().Sources) })
 	group.Go(func() error { return d.archives.Run(ctx) })
 	group.Go(func() error { return d.followHostIPs(ctx) })
+	group.Go(func() error { return d.network.Run(ctx) })
+	group.Go(func() error { return d.probes.Run(ctx) })
 	group.Go(func() error { return d.api.Run(ctx) })
 	group.Go(func() error { return d.tellOfRuntime(ctx) })
 	group.Go(func() error { return d.notify(ctx) })
@@ -141,8 +148,8 @@ func (d *daemon) notify(ctx context.Context) error {
 	return d.notifier.Run(ctx)
 }
 
-// tellOfRuntime tells the agent, whenever containerd comes up, which one it
-// is.
+// tellOfRuntime tells the agent, whenever containerd comes up or the network's
+// warnings are others, which one it is and what this host can't do.
 func (d *daemon) tellOfRuntime(ctx context.Context) error {
 	told := false
 	for {
@@ -157,6 +164,8 @@ func (d *daemon) tellOfRuntime(ctx context.Context) error {
 		told = told && up
 		select {
 		case <-changed:
+		case <-d.warned:
+			told = false
 		case <-ctx.Done():
 			return nil
 		}
@@ -165,7 +174,7 @@ func (d *daemon) tellOfRuntime(ctx context.Context) error {
 
 // warnings tell what this host can't do.
 func (d *daemon) warnings() []string {
-	warnings := d.cgroups.Capabilities().Missing
+	warnings := slices.Clone(d.cgroups.Capabilities().Missing)
 	if d.oomFloor != nil {
 		warnings = append(warnings, fmt.Sprintf("the kernel lets no container have an oom_score_adj below %d (CAP_SYS_RESOURCE is missing): "+
 			"when the server's memory runs out, Guaranteed pods are not spared", *d.oomFloor))
@@ -175,7 +184,7 @@ func (d *daemon) warnings() []string {
 			warnings = append(warnings, w)
 		}
 	}
-	return warnings
+	return append(warnings, d.network.Warnings()...)
 }
 
 // vulnerable names what is known to be vulnerable below podstead.
@@ -197,6 +206,9 @@ func (d *daemon) leaveNothing() error {
 		if err := d.containerd.Stop(ctx); err != nil {
 			return fmt.Errorf("end containerd: %w", err)
 		}
+	}
+	if err := d.network.RemoveAll(ctx); err != nil {
+		return fmt.Errorf("remove the rules of the network: %w", err)
 	}
 	if err := d.cgroups.RemoveRoot(ctx); err != nil {
 		return fmt.Errorf("remove the cgroups: %w", err)

@@ -21,7 +21,8 @@ const (
 	seccompFolder = "seccomp"
 	historyFile   = "history"
 	runtimeFile   = "runtime"
-	nodeFile      = "node" // in the run folder
+	nodeFile      = "node"     // in the run folder
+	verdictsFile  = "verdicts" // in the run folder
 	lockFile      = "lock"
 )
 

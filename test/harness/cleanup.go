@@ -50,7 +50,7 @@ func (h *Host) cleanUp() {
 	}
 	if h.t.Failed() && os.Getenv(keepEnv) != "" {
 		// Under a name that the next run does not take for a leftover.
-		kept := filepath.Join(baseDir, "kept-"+filepath.Base(h.Dir))
+		kept := filepath.Join(baseDir, time.Now().Format("kept-20060102-150405-")+filepath.Base(h.Dir))
 		h.t.Logf("kept: %s, %v", kept, os.Rename(h.Dir, kept))
 		return
 	}

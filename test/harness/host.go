@@ -1,7 +1,9 @@
 package harness
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,6 +19,9 @@ import (
 // baseDir holds the folders of hosts. Its name is short, for the paths of
 // sockets have at most 107 bytes.
 const baseDir = "/tmp/podstead-test"
+
+// maxNumber is the highest number of a host: it is part of an address.
+const maxNumber = 255
 
 // Host is a server of its own for one test: a folder with everything that
 // podstead and containerd keep, and a cgroup. When the test ends, all of it is
@@ -44,6 +49,9 @@ type Host struct {
 	CgroupRoot string
 	// Bin holds the programs.
 	Bin string
+	// PodCIDRs are the ranges of its pods' addresses, which no other host on
+	// this machine has.
+	PodCIDRs []string
 }
 
 // Options change how a Host is configured.
@@ -100,9 +108,16 @@ func makeDir() (dir string, unlock func(), err error) {
 	if err := removeLeftovers(); err != nil {
 		return "", nil, fmt.Errorf("remove what an earlier run left: %w", err)
 	}
-	dir, err = os.MkdirTemp(baseDir, "h")
-	if err != nil {
-		return "", nil, err
+	for number := 0; dir == "" && number <= maxNumber; number++ {
+		name := filepath.Join(baseDir, fmt.Sprintf("h%d", number))
+		if err := os.Mkdir(name, 0o700); err == nil {
+			dir = name
+		} else if !errors.Is(err, fs.ErrExist) {
+			return "", nil, err
+		}
+	}
+	if dir == "" {
+		return "", nil, fmt.Errorf("%d hosts are alive already", maxNumber+1)
 	}
 	unlock, err = lock(filepath.Join(dir, lockName), syscall.LOCK_EX|syscall.LOCK_NB)
 	return dir, unlock, err
@@ -119,8 +134,10 @@ func (h *Host) For(t testing.TB) *Host {
 // layout names everything that belongs to the host of a folder.
 func layout(dir string) *Host {
 	in := func(name string) string { return filepath.Join(dir, name) }
+	number := strings.TrimPrefix(filepath.Base(dir), "h")
 	return &Host{
-		Dir: dir, Manifests: in("manifests"), Images: in("images"), Logs: in("log/pods"), Links: in("log/containers"),
+		PodCIDRs: []string{"10.117." + number + ".0/24", "fd5b:3c1e:9a27:" + number + "::/64"},
+		Dir:      dir, Manifests: in("manifests"), Images: in("images"), Logs: in("log/pods"), Links: in("log/containers"),
 		Hosts: in("hosts"), Data: in("data"), Witness: in("witness"),
 		Socket: in("run/podstead.sock"), Containerd: in("run/containerd/containerd.sock"),
 		CgroupRoot: "/podstead-test-" + filepath.Base(dir),
@@ -144,6 +161,7 @@ cgroupRoot: %[5]s
 		"runtime": fmt.Sprintf("{containerd: %[1]s/containerd, logger: %[1]s/podstead-logger, pause: %[1]s/podstead-pause, hostsDir: %[2]s}", h.Bin, h.Hosts),
 		"sources": fmt.Sprintf("[{name: files, directory: {path: %s}}]", h.Manifests),
 		"log":     "{level: debug, format: console}",
+		"network": fmt.Sprintf("{podCIDRs: [%q, %q]}", h.PodCIDRs[0], h.PodCIDRs[1]),
 	} {
 		if !hasKey(h.o.Config, key) {
 			fmt.Fprintf(&more, "%s: %s\n", key, value)

@@ -26,15 +26,11 @@ var Binaries = sync.OnceValues(func() (string, error) {
 	if dir := os.Getenv(binEnv); dir != "" {
 		return filepath.Abs(dir)
 	}
-	cache, err := images.CacheDir()
+	dir, err := images.BuildDir(context.Background())
 	if err != nil {
 		return "", err
 	}
-	dir := filepath.Join(cache, "bin")
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", err
-	}
-	unlock, err := lock(filepath.Join(cache, "bin.lock"), syscall.LOCK_EX)
+	unlock, err := lock(filepath.Join(dir, "lock"), syscall.LOCK_EX)
 	if err != nil {
 		return "", err
 	}

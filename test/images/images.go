@@ -51,7 +51,7 @@ type Options struct {
 	Architecture string
 }
 
-// CacheDir is where programs and packages are kept between runs.
+// CacheDir is where packages are kept between runs, for all checkouts.
 func CacheDir() (string, error) {
 	base, err := os.UserCacheDir()
 	if err != nil {
@@ -61,20 +61,31 @@ func CacheDir() (string, error) {
 	return dir, os.MkdirAll(dir, 0o755)
 }
 
+// BuildDir is where the programs of this checkout are put: those of another
+// one may be under test at the same time.
+func BuildDir(ctx context.Context) (string, error) {
+	file, err := exec.CommandContext(ctx, "go", "env", "GOMOD").Output()
+	if err != nil {
+		return "", fmt.Errorf("go env GOMOD: %w", err)
+	}
+	dir := filepath.Join(filepath.Dir(strings.TrimSpace(string(file))), "bin", "test")
+	return dir, os.MkdirAll(dir, 0o755)
+}
+
 // GoBinary builds a program of this module, statically, and returns its path.
 // Go's own cache makes this cheap when nothing changed.
 func GoBinary(ctx context.Context, pkg string) (string, error) {
-	cache, err := CacheDir()
+	build, err := BuildDir(ctx)
 	if err != nil {
 		return "", err
 	}
 	if err := Track(ctx, pkg); err != nil {
 		return "", err
 	}
-	out := filepath.Join(cache, path.Base(pkg))
+	out := filepath.Join(build, path.Base(pkg))
 	// Several tests may do this at once, and in PID namespaces of their own
 	// they have the same PID.
-	dir, err := os.MkdirTemp(cache, "build-")
+	dir, err := os.MkdirTemp(build, "build-")
 	if err != nil {
 		return "", err
 	}

@@ -27,6 +27,7 @@ func TestExec(t *testing.T) {
 		"ill":       {"no such \x1b file\n", 3, nil, pod.ProbeFailure, `exit code 3, want 0: "no such \x1b file"`},
 		"silent":    {"", 1, nil, pod.ProbeFailure, "exit code 1, want 0"},
 		"no file":   {"", 127, errors.New(`run "check": the command can't be started`), pod.ProbeFailure, `run "check": the command can't be started`},
+		"escapes":   {"", 0, errors.New("say \x1b[2J\n"), pod.ProbeFailure, `say \x1b[2J\n`},
 		"runtime":   {"", 0, fmt.Errorf("dial: %w", pod.ErrUnavailable), pod.ProbeUnknown, "dial: unavailable; the attempt does not count"},
 		"long text": {strings.Repeat("é", 1000), 1, nil, pod.ProbeFailure, `exit code 1, want 0: "` + strings.Repeat("é", 128) + `"...`},
 	} {

@@ -140,8 +140,8 @@ func hold(t *testing.T, c pod.ProbeTarget, exec func(context.Context, string, []
 	got := once(t, c, exec)
 	runtime.ReadMemStats(&after)
 	checkContains(t, got, result, says)
-	// The server is in the same process; 100 ms are for a machine of one's own.
-	if limit := time.Second + 500*time.Millisecond; got.Took > limit {
+	// On a machine of one's own it is a second and some milliseconds.
+	if limit := 6 * time.Second; got.Took > limit {
 		t.Errorf("it took %s, want at most %s", got.Took, limit)
 	}
 	if used := after.TotalAlloc - before.TotalAlloc; used > 4<<20 {

@@ -3,6 +3,7 @@ package probes_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -266,7 +267,7 @@ func TestHooks(t *testing.T) {
 }
 
 func TestAHookEndsWithItsContext(t *testing.T) {
-	port := serve(t, func(c net.Conn) { _, _ = c.Read(make([]byte, 1)); time.Sleep(time.Minute) })
+	port := serve(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
 	_, err := probes.HTTPGet(ctx, httpTarget(port).Probe.HTTPGet, &corev1.Container{}, "127.0.0.1")

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -109,7 +110,7 @@ func TestSixHundredProbesEachSecond(t *testing.T) {
 	for i := range count {
 		c := httpTarget(port)
 		c.Container, c.Instance.Name = fmt.Sprintf("c%d", i), fmt.Sprintf("web-%d", i/6)
-		c.Probe.PeriodSeconds, c.Probe.FailureThreshold = 1, 1
+		c.Probe.PeriodSeconds = 1
 		targets = append(targets, c)
 	}
 	began, used := time.Now(), cpuTime(t)
@@ -118,14 +119,15 @@ func TestSixHundredProbesEachSecond(t *testing.T) {
 	used = cpuTime(t) - used
 	took := time.Since(began)
 
-	var made, uncounted uint64
+	var made, failed, uncounted uint64
 	for _, report := range r.All() {
 		made += report.Succeeded
+		failed += report.Failed
 		uncounted += report.Unknown
-		if report.Outcome != pod.ProbeSuccess {
-			t.Errorf("%s is %q after %s", report.Container, report.Outcome, took)
-		}
 	}
-	t.Logf("%d attempts in %s cost %s of CPU: %.1f %% of a core, %s each; %d did not count",
-		made, took.Round(time.Millisecond), used, 100*used.Seconds()/took.Seconds(), used/time.Duration(max(1, made)), uncounted)
+	t.Logf("%d attempts in %s cost %s of CPU: %.1f %% of a core, %s each; %d failed, %d did not count",
+		made, took.Round(time.Millisecond), used, 100*used.Seconds()/took.Seconds(), used/time.Duration(max(1, made)), failed, uncounted)
+	await(t, "the success of all", func() bool {
+		return !slices.ContainsFunc(r.All(), func(r pod.ProbeReport) bool { return r.Outcome != pod.ProbeSuccess })
+	})
 }

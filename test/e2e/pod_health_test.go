@@ -129,7 +129,7 @@ func readinessByHTTP(t *testing.T, h *harness.Host) {
 
 func readinessDelay(t *testing.T, h *harness.Host) {
 	const delay = 4 * time.Second
-	_, yaml := healthy(t, h, "delay", script("true"), "readinessProbe: {exec: {command: [/bin/busybox, true]}, periodSeconds: 1, initialDelaySeconds: 4}\n")
+	_, yaml := healthy(t, h, "delay", script("true"), "readinessProbe: {exec: {command: [/bin/busybox, 'true']}, periodSeconds: 1, initialDelaySeconds: 4}\n")
 	h.Write("delay.yaml", yaml)
 	c := becomes(h, "delay", true)
 	// The start is known to the second.
@@ -182,7 +182,7 @@ func startupGates(t *testing.T, h *harness.Host) {
 // The probe's own grace is in the place of the pod's.
 func probeGrace(t *testing.T, h *harness.Host) {
 	_, yaml := healthy(t, h, "grace", script("trap '' TERM", "while :; do /bin/busybox sleep 1; done"),
-		"livenessProbe: {exec: {command: [/bin/busybox, false]}, periodSeconds: 1, failureThreshold: 1, terminationGracePeriodSeconds: 2}\n")
+		"livenessProbe: {exec: {command: [/bin/busybox, 'false']}, periodSeconds: 1, failureThreshold: 1, terminationGracePeriodSeconds: 2}\n")
 	h.Write("grace.yaml", strings.Replace(yaml, "terminationGracePeriodSeconds: 1\n", "terminationGracePeriodSeconds: 600\n", 1))
 	if c := restartedAtLeast(h, "grace", 1); c.LastTerminationState.Terminated.ExitCode != 137 {
 		t.Errorf("the run before is shown as %+v, want it killed", c.LastTerminationState.Terminated)
@@ -226,7 +226,7 @@ func sidecarGates(t *testing.T, h *harness.Host) {
 // While the preStop hook runs the container is judged by readiness, and not
 // killed by liveness.
 func readinessDuringPreStop(t *testing.T, h *harness.Host) {
-	dir, yaml := healthy(t, h, "draining", script("true"), "readinessProbe: {"+fmt.Sprintf(fileProbe, "ok")+", failureThreshold: 1}\n"+
+	dir, yaml := healthy(t, h, "draining", script("trap 'exit 0' TERM"), "readinessProbe: {"+fmt.Sprintf(fileProbe, "ok")+", failureThreshold: 1}\n"+
 		"livenessProbe: {"+fmt.Sprintf(fileProbe, "ok")+", failureThreshold: 1}\n"+
 		"lifecycle: {preStop: {exec: {command: [/bin/busybox, sh, -c, 'touch /d/draining; until test -f /d/drained; do sleep 0.1; done']}}}\n")
 	touch(t, dir, "ok")

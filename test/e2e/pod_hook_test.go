@@ -82,7 +82,7 @@ func preStopOnFailure(kind string) func(*testing.T, *harness.Host) {
 	return func(t *testing.T, h *harness.Host) {
 		name := "stop-" + kind
 		dir, yaml := healthy(t, h, name, script("true"),
-			kind+"Probe: {exec: {command: [/bin/busybox, false]}, periodSeconds: 1, failureThreshold: 1}\n"+
+			kind+"Probe: {exec: {command: [/bin/busybox, 'false']}, periodSeconds: 1, failureThreshold: 1}\n"+
 				"lifecycle: {preStop: "+note("echo stopped >> /d/diary")+"}\n")
 		h.Write(name+".yaml", yaml)
 		diary(h, dir, 1)

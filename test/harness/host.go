@@ -1,10 +1,13 @@
 package harness
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -210,10 +213,48 @@ func (h *Host) NoLeaks(before leaks.Snapshot, within time.Duration) {
 	}
 }
 
-// foreign tells of a difference that others on the machine make: when they
-// remove the folder below a mount of theirs, it vanishes from every namespace.
+// foreign tells of a difference that others on the machine make: the links and
+// tables of other hosts come and go, and when they remove the folder below a
+// mount of theirs, it vanishes from every namespace.
 func (h *Host) foreign(line string) bool {
-	return strings.HasPrefix(line, "- mount: ") && !strings.Contains(line, h.Dir)
+	change, what, _ := strings.Cut(line, ": ")
+	switch change[2:] {
+	case "mount":
+		return change[0] == '-' && !strings.Contains(what, h.Dir)
+	case "nft":
+		return strings.HasPrefix(what, "table inet podstead-") && !strings.HasPrefix(what, h.table()+":")
+	case "link":
+		return h.elsewhere(what)
+	}
+	return false
+}
+
+// table is the nftables table of this host.
+func (h *Host) table() string {
+	return fmt.Sprintf("table inet podstead-%x", sha256.Sum256([]byte(filepath.Join(h.Dir, "run"))))[:len("table inet podstead-")+8]
+}
+
+// elsewhere tells whether a link has only addresses of other hosts.
+func (h *Host) elsewhere(link string) bool {
+	addresses := strings.Fields(link)[2:]
+	for _, cidr := range h.PodCIDRs {
+		mine := netip.MustParsePrefix(cidr)
+		if slices.ContainsFunc(addresses, func(a string) bool { return mine.Contains(netip.MustParseAddr(a)) }) {
+			return false
+		}
+	}
+	return len(addresses) > 0
+}
+
+// wired waits until the network of pods is set for the first time.
+func (h *Host) wired(within time.Duration) {
+	h.t.Helper()
+	h.Eventually(within, func() error {
+		if out, err := exec.CommandContext(h.t.Context(), "nft", append([]string{"list"}, strings.Fields(h.table())...)...).CombinedOutput(); err != nil {
+			return fmt.Errorf("the network is not set yet: %w: %s", err, out)
+		}
+		return nil
+	})
 }
 
 // Eventually waits for a condition. A condition that does not hold says why.

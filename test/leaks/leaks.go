@@ -107,6 +107,7 @@ func Diff(before, after Snapshot) []string {
 	return lines
 }
 
+// links lists links with the addresses that are routed to each alone.
 func links() ([]string, error) {
 	all, err := netlink.LinkList()
 	if err != nil {
@@ -114,20 +115,38 @@ func links() ([]string, error) {
 	}
 	var found []string
 	for _, l := range all {
-		found = append(found, l.Type()+" "+l.Attrs().Name)
+		text := l.Type() + " " + l.Attrs().Name
+		if l.Type() == "veth" {
+			routes, err := netlink.RouteList(l, netlink.FAMILY_ALL)
+			if err != nil {
+				return nil, err
+			}
+			for _, r := range routes {
+				if ones, bits := r.Dst.Mask.Size(); ones == bits {
+					text += " " + r.Dst.IP.String()
+				}
+			}
+		}
+		found = append(found, text)
 	}
 	return found, nil
 }
 
+// nft lists the rules, each with its table.
 func nft(ctx context.Context) ([]string, error) {
 	out, err := exec.CommandContext(ctx, "nft", "--stateless", "list", "ruleset").CombinedOutput()
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s", err, out)
 	}
 	var found []string
+	table := ""
 	for line := range strings.Lines(string(out)) {
-		if line = strings.TrimSpace(line); line != "" && line != "}" {
-			found = append(found, line)
+		switch line = strings.TrimSpace(line); {
+		case strings.HasPrefix(line, "table "):
+			table = strings.TrimSuffix(line, " {")
+			found = append(found, table+":")
+		case line != "" && line != "}":
+			found = append(found, table+": "+line)
 		}
 	}
 	return found, nil

@@ -21,7 +21,10 @@ require (
 	sigs.k8s.io/yaml v1.6.0
 )
 
-require github.com/containerd/cgroups/v3 v3.1.3 // indirect
+require (
+	github.com/containerd/cgroups/v3 v3.1.3 // indirect
+	github.com/prometheus/exporter-toolkit v0.20.0 // indirect
+)
 
 require (
 	cyphar.com/go-pathrs v0.2.5 // indirect

@@ -188,6 +188,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	l := newLoop(a, func(work func(context.Context)) { workers.Go(func() { work(ctx) }) })
 	l.spawn(l.watch)
 	if err := l.loadHistory(); err != nil {
+		l.counts.change().Recoveries++
 		l.event(pod.Key{}, warning, "StateRecovered", fmt.Sprintf("the history of instances could not be read and is begun anew: %v", err))
 	}
 	l.relist()

@@ -35,12 +35,15 @@ func (l *loop) dispatch(ps *podState, a plan.Action) {
 	if limited {
 		l.starts++
 	}
-	work := l.operation(ps, a)
+	work, ended := l.operation(ps, a), l.timed(a)
 	l.spawn(func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, l.cfg.OperationTimeout)
 		defer cancel()
 		applied, err := work(ctx)
-		l.send(func(l *loop) { l.finish(ps, a, applied, err) })
+		l.send(func(l *loop) {
+			ended(err)
+			l.finish(ps, a, applied, err)
+		})
 	})
 }
 

@@ -59,6 +59,7 @@ type loop struct {
 	starting map[string]bool
 	version  uint64
 	drained  chan struct{}
+	counts   counts
 }
 
 func newLoop(a *Agent, spawn func(func(context.Context))) *loop {
@@ -74,6 +75,7 @@ func newLoop(a *Agent, spawn func(func(context.Context))) *loop {
 		node:    a.cfg.Node,
 		runtime: a.cfg.Runtime,
 		history: map[string]int{},
+		counts:  counts{pulls: map[string]pod.Moment{}},
 	}
 	for i, name := range a.cfg.Sources {
 		l.sources[name] = pod.SourceState{Name: name, Priority: i}
@@ -275,6 +277,7 @@ func (l *loop) setConflicts(conflicts []pod.Problem) {
 func (l *loop) takeSource(s pod.SourceState) {
 	old := l.sources[s.Name]
 	l.sources[s.Name] = s
+	l.countSource(s)
 	l.unmerged, l.unpublished = true, true
 	if !slices.Equal(old.Problems, s.Problems) {
 		for key := range l.pods {

@@ -27,6 +27,10 @@ type podState struct {
 	cleared map[int]*pod.Desired
 	// busy are the targets with an operation in flight.
 	busy map[string]bool
+	// startCounted: how long the pod took to start was counted once already.
+	startCounted bool
+	// oomKills counts the runs that the kernel ended for want of memory.
+	oomKills map[containerName]uint64
 	// restart holds the containers that an operator wants restarted.
 	restart map[string]bool
 	// rev rises with every result of an operation on the pod, so that an
@@ -50,6 +54,7 @@ func newPodState(key pod.Key, seen pod.Stamp) *podState {
 		exceeded:   map[int]string{},
 		cleared:    map[int]*pod.Desired{},
 		busy:       map[string]bool{},
+		oomKills:   map[containerName]uint64{},
 		restart:    map[string]bool{},
 	}
 }

@@ -30,8 +30,7 @@ const (
 // Counters are what the agent counted since podstead was started. They hold
 // what can't be told from the present state. A reader sees immutable values.
 type Counters struct {
-	// Restarts are runs after the first, by cause; RestartsUnknown causes are
-	// not there.
+	// Restarts are runs after the first of a container, by cause.
 	Restarts map[RestartCause]uint64
 	// Operations are by kind, such as start or teardown.
 	Operations map[string]OperationCounter

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/podstead/podstead/pod"
 )
 
 // maxSampled bounds how many processes of a cgroup are looked into, and
@@ -20,9 +22,10 @@ const (
 // them hold open: file descriptors and, among these, sockets. Processes that
 // end meanwhile do not count. It looks into every process, so it is not for
 // the path of a scrape.
-func (m *Manager) Processes(ctx context.Context, at string) (processes, descriptors, sockets int64, err error) {
+func (m *Manager) Processes(ctx context.Context, at string) (pod.ProcessStats, error) {
+	var s pod.ProcessStats
 	if err := m.inside(at); err != nil {
-		return 0, 0, 0, err
+		return s, err
 	}
 	mount := m.layout.unified
 	if m.layout.mode != V2 {
@@ -33,17 +36,18 @@ func (m *Manager) Processes(ctx context.Context, at string) (processes, descript
 	}
 	text, err := readFile(filepath.Join(mount, at, "cgroup.procs"))
 	if err != nil {
-		return 0, 0, 0, fmt.Errorf("list processes of cgroup %s: %w", at, err)
+		return s, fmt.Errorf("list processes of cgroup %s: %w", at, err)
 	}
 	pids := bytes.Fields(text)
 	for _, pid := range pids[:min(len(pids), maxSampled)] {
 		if err := ctx.Err(); err != nil {
-			return 0, 0, 0, err
+			return s, err
 		}
 		fds, socks := descriptorsOf("/proc/" + string(pid) + "/fd")
-		descriptors, sockets = descriptors+fds, sockets+socks
+		s.FileDescriptors, s.Sockets = s.FileDescriptors+fds, s.Sockets+socks
 	}
-	return int64(len(pids)), descriptors, sockets, nil
+	s.Processes = int64(len(pids))
+	return s, nil
 }
 
 func descriptorsOf(dir string) (all, sockets int64) {

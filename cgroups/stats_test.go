@@ -67,7 +67,7 @@ func TestStatsOfCapturedTrees(t *testing.T) {
 				if _, err := m.Stats(t.Context(), outside); err == nil {
 					t.Errorf("statistics of %q, which is not ours, were read", outside)
 				}
-				if _, _, _, err := m.Processes(t.Context(), outside); err == nil {
+				if _, err := m.Processes(t.Context(), outside); err == nil {
 					t.Errorf("processes of %q, which is not ours, were counted", outside)
 				}
 			}
@@ -119,8 +119,8 @@ func TestProcessesAreCounted(t *testing.T) {
 	}
 	at := m.Path("one", p) + "/id"
 	runIn(t, m, at, "eat")
-	processes, descriptors, _, err := m.Processes(t.Context(), at)
-	if err != nil || processes != 1 || descriptors < 3 {
-		t.Errorf("%d processes with %d descriptors, %v, want 1 with stdin, stdout and stderr", processes, descriptors, err)
+	got, err := m.Processes(t.Context(), at)
+	if err != nil || got.Processes != 1 || got.FileDescriptors < 3 {
+		t.Errorf("%+v, %v, want 1 process with stdin, stdout and stderr", got, err)
 	}
 }

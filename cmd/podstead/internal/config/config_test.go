@@ -90,7 +90,8 @@ sources:
 		Restart:    Restart{Base: Duration(10 * time.Second), Max: Duration(5 * time.Minute), Reset: Duration(10 * time.Minute)},
 		Logs:       Logs{MaxSize: 10 << 20, MaxFiles: 5},
 		CgroupRoot: "/podstead", PidsLimit: 1024, Parallelism: Parallelism{Starts: 8, Pulls: 3},
-		OnExit: "keep", Log: Log{Level: "info", Format: "auto"},
+		Metrics: Metrics{Enabled: true, Address: "127.0.0.1:9255"},
+		OnExit:  "keep", Log: Log{Level: "info", Format: "auto"},
 	}
 	if diff := cmp.Diff(want, c); diff != "" {
 		t.Errorf("configuration (-want +got):\n%s", diff)

@@ -4,6 +4,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/podstead/podstead/metrics"
 )
 
 // presetter is a part of the configuration with defaults that must be there
@@ -12,6 +14,7 @@ type presetter interface{ preset() }
 
 func (c *Configuration) preset() {
 	c.PidsLimit = 1024
+	c.Metrics.Enabled = true
 	c.Restart = Restart{Base: Duration(10 * time.Second), Max: Duration(5 * time.Minute), Reset: Duration(10 * time.Minute)}
 	c.Logs = Logs{MaxSize: 10 << 20, MaxFiles: 5}
 	c.Parallelism = Parallelism{Starts: 8, Pulls: 3}
@@ -40,6 +43,7 @@ func (c *Configuration) setDefaults(exeDir string) {
 	fill(&c.ImagesDir, filepath.Join(c.StateDir, "images"))
 	fill(&c.CgroupRoot, "/podstead")
 	fill(&c.OnExit, OnExitKeep)
+	fill(&c.Metrics.Address, metrics.DefaultAddress)
 	c.Runtime.setDefaults(c, exeDir)
 	for i := range c.Sources {
 		c.Sources[i].setDefaults()

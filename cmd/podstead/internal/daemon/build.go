@@ -54,6 +54,7 @@ func build(o Options, cfg *config.Configuration, log *logger) (*daemon, error) {
 		return nil, err
 	}
 	d.sources = newSources(d.agent, source.NewStore(filepath.Join(cfg.StateDir, sourcesFolder)), log.Logger)
+	d.buildMetrics(cfg)
 	d.notifier = systemd.New(systemd.Config{Status: d.statusLine, Alive: d.alive})
 	return d, d.buildAPI(cfg)
 }
@@ -108,14 +109,14 @@ func (d *daemon) buildAgent(cfg *config.Configuration, server pod.Node) error {
 		return err
 	}
 	memory := server.Allocatable.Memory().Value()
-	vols, err := volumes.New(volumes.Config{Dir: filepath.Join(cfg.StateDir, volumesFolder), MemoryAllocatable: memory})
+	d.volumes, err = volumes.New(volumes.Config{Dir: filepath.Join(cfg.StateDir, volumesFolder), MemoryAllocatable: memory})
 	if err != nil {
 		return err
 	}
 	d.agent = agent.New(agent.Config{
 		Settings: planSettings(cfg.Restart), Node: server,
 		Runtime:    pod.RuntimeState{Mode: cfg.Runtime.Mode, Address: cfg.Runtime.Address},
-		Containers: d.runtime, Images: images{d.runtime, d.archives.Scanned()}, Sandboxes: boxes, Network: net, Volumes: vols, Cgroups: d.cgroups,
+		Containers: d.runtime, Images: images{d.runtime, d.archives.Scanned()}, Sandboxes: boxes, Network: net, Volumes: d.volumes, Cgroups: d.cgroups,
 		Logs: logRemover{cfg.LogDir}, History: state.NewHistory(filepath.Join(cfg.StateDir, historyFile)),
 		Now: now, Default: manifest.Default, Sources: sourceNames(cfg.Sources), Starts: cfg.Parallelism.Starts, Pulls: cfg.Parallelism.Pulls, Log: d.log.Logger,
 	})
@@ -142,7 +143,7 @@ func (d *daemon) buildAPI(cfg *config.Configuration) error {
 		return fmt.Errorf("look up socketGroup: %w", err)
 	}
 	d.api = api.New(api.Config{
-		Socket: cfg.Socket, GroupID: group, Version: d.options.Version, Configuration: d.config.State,
+		Socket: cfg.Socket, GroupID: group, Version: d.options.Version, Configuration: d.config.State, Metrics: d.metricsStatus,
 		Snapshots: d.agent, Control: d.agent, Executor: executor{d.runtime}, Stats: stats{d.cgroups}, Logs: logReader{},
 	})
 	return nil

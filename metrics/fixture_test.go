@@ -106,10 +106,10 @@ func snapshot() *pod.Snapshot {
 					{Severity: pod.Warning, Reason: pod.ReasonIgnoredField, Origin: pod.Origin{File: "/m/b.yaml"}}}},
 		},
 		Counters: pod.Counters{
-			Restarts:     map[pod.RestartCause]uint64{pod.RestartOOM: 4},
-			Operations:   map[string]pod.OperationCounter{"start": {Errors: 1, Seconds: h}, "pull": {Seconds: h}},
-			Pulls:        map[pod.PullResult]uint64{pod.PullSuccess: 2, pod.PullFailure: 1},
-			PullSeconds:  h, StartSeconds: h, Relists: h, RelistGaps: h,
+			Restarts:    map[pod.RestartCause]uint64{pod.RestartOOM: 4},
+			Operations:  map[string]pod.OperationCounter{"start": {Errors: 1, Seconds: h}, "pull": {Seconds: h}},
+			Pulls:       map[pod.PullResult]uint64{pod.PullSuccess: 2, pod.PullFailure: 1},
+			PullSeconds: h, StartSeconds: h, Relists: h, RelistGaps: h,
 			SourceStates: map[pod.SourceResult]uint64{{Source: "local", Result: "success"}: 7, {Source: "fleet", Result: "timeout"}: 2},
 			Leftovers:    map[string]uint64{"cgroup": 1}, Recoveries: 1, Queued: 2, Running: 3,
 		},
@@ -201,7 +201,10 @@ type fakeProbes []pod.ProbeReport
 func (f fakeProbes) Reports() []pod.ProbeReport { return f }
 
 func reports(snap *pod.Snapshot) fakeProbes {
-	web, _ := snap.Find(pod.Key{Namespace: "default", Name: "web"})
+	web, ok := snap.Find(pod.Key{Namespace: "default", Name: "web"})
+	if !ok {
+		return nil
+	}
 	of := func(container string, kind pod.ProbeKind, outcome pod.ProbeOutcome) pod.ProbeReport {
 		return pod.ProbeReport{ProbeID: pod.ProbeID{Container: container, Kind: kind}, Instance: web.Instance, Name: "nginx", Outcome: outcome,
 			Succeeded: 10, Failed: 2, Unknown: 1, Recent: []pod.ProbeAttempt{{Took: 20 * time.Millisecond}}}
@@ -215,10 +218,15 @@ func config(snap *pod.Snapshot) Config {
 		Facts: Facts{Version: "v0.2.0", Commit: "abc", Go: "go1.26", Kernel: "6.1.0", OS: "Debian", Pressure: true}}
 }
 
-// get asks a handler as a client on this server does.
-func get(h http.Handler, path string, header ...string) *httptest.ResponseRecorder {
+func request(path string) *http.Request {
 	r := httptest.NewRequest(http.MethodGet, path, nil)
 	r.RemoteAddr = "127.0.0.1:1234"
+	return r
+}
+
+// get asks a handler as a client on this server does.
+func get(h http.Handler, path string, header ...string) *httptest.ResponseRecorder {
+	r := request(path)
 	for i := 0; i+1 < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])
 	}

@@ -107,7 +107,7 @@ func processFamilies() []family {
 			if v.stats == nil || s.stats.CPU == nil {
 				return 0, false
 			}
-			return unix(v.stats.at), true
+			return unixTime(v.stats.at), true
 		}),
 	}
 }
@@ -117,16 +117,16 @@ func started(s *subject, _ *view) (float64, bool) {
 		if s.pod.Pod.Status.StartTime == nil {
 			return 0, false
 		}
-		return unix(s.pod.Pod.Status.StartTime.Time), true
+		return unixTime(s.pod.Pod.Status.StartTime.Time), true
 	}
 	if s.status == nil || s.status.State.Running == nil {
 		return 0, false
 	}
-	return unix(s.status.State.Running.StartedAt.Time), true
+	return unixTime(s.status.State.Running.StartedAt.Time), true
 }
 
-// unix is a time in seconds.
-func unix(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
+// unixTime is a time in seconds.
+func unixTime(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
 
 func machineFamilies() []family {
 	labels := []string{"boot_id", "machine_id", "system_uuid"}

@@ -52,7 +52,7 @@ func sourceFamilies() []family {
 			return boolean(s.Synced && s.Error == ""), true
 		}),
 		of("podstead_source_last_success_timestamp_seconds", "When the source was last read whole, as Unix time. Missing when it never was.", func(s *pod.SourceState, _ *view) (float64, bool) {
-			return unix(s.LastSuccess), !s.LastSuccess.IsZero()
+			return unixTime(s.LastSuccess), !s.LastSuccess.IsZero()
 		}),
 		of("podstead_source_age_seconds", "How long ago the source was last read whole.", func(s *pod.SourceState, v *view) (float64, bool) {
 			return max(0, v.now.Sub(s.LastSuccess).Seconds()), !s.LastSuccess.IsZero()

@@ -58,15 +58,15 @@ func containerFamilies(prefix string, init bool) []family {
 		}),
 		of("_status_last_terminated_timestamp", gauge, "When the run before ended, as Unix time.", func(st *corev1.ContainerStatus, row rowOf) {
 			if t := st.LastTerminationState.Terminated; t != nil {
-				row(unix(t.FinishedAt.Time))
+				row(unixTime(t.FinishedAt.Time))
 			}
 		}),
 		of("_state_started", gauge, "When the "+who+" was started, as Unix time.", func(st *corev1.ContainerStatus, row rowOf) {
 			switch {
 			case st.State.Running != nil:
-				row(unix(st.State.Running.StartedAt.Time))
+				row(unixTime(st.State.Running.StartedAt.Time))
 			case st.State.Terminated != nil:
-				row(unix(st.State.Terminated.StartedAt.Time))
+				row(unixTime(st.State.Terminated.StartedAt.Time))
 			}
 		}),
 		of("_status_restarts_total", counter, "Restarts of the "+who+" in this life of the pod; kept when podstead is restarted.",

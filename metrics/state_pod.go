@@ -42,17 +42,17 @@ func podFamilies() []family {
 			row(1, "Node", v.snap.Node.Name, "true")
 		}, "owner_kind", "owner_name", "owner_is_controller"),
 		ofPod("kube_pod_created", gauge, "When the pod was made, as Unix time.", func(p *pod.View, _ *view, row rowOf) {
-			row(unix(p.Pod.CreationTimestamp.Time))
+			row(unixTime(p.Pod.CreationTimestamp.Time))
 		}),
 		ofPod("kube_pod_start_time", gauge, "When the pod was begun, as Unix time.", func(p *pod.View, _ *view, row rowOf) {
 			if t := p.Pod.Status.StartTime; t != nil {
-				row(unix(t.Time))
+				row(unixTime(t.Time))
 			}
 		}),
 		ofPod("kube_pod_completion_time", gauge, "When the last container of a pod whose work is over ended, as Unix time.", completion),
 		ofPod("kube_pod_deletion_timestamp", gauge, "When the end of a pod was begun, as Unix time.", func(p *pod.View, _ *view, row rowOf) {
 			if t := p.Pod.DeletionTimestamp; t != nil {
-				row(unix(t.Time))
+				row(unixTime(t.Time))
 			}
 		}),
 		ofPod("kube_pod_restart_policy", gauge, "The pod's restart policy; always 1.", func(p *pod.View, _ *view, row rowOf) {
@@ -104,7 +104,7 @@ func completion(p *pod.View, _ *view, row rowOf) {
 	last := 0.0
 	for i := range p.Pod.Status.ContainerStatuses {
 		if end := p.Pod.Status.ContainerStatuses[i].State.Terminated; end != nil {
-			last = max(last, unix(end.FinishedAt.Time))
+			last = max(last, unixTime(end.FinishedAt.Time))
 		}
 	}
 	if last > 0 {

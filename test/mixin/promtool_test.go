@@ -4,12 +4,14 @@
 package mixin
 
 import (
+	"context"
 	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	dto "github.com/prometheus/client_model/go"
@@ -28,14 +30,19 @@ var jobs = map[string]string{
 	"metrics_probes.txt": "kubelet-probes", "metrics_resource.txt": "kubelet-resource",
 }
 
-// promtool runs promtool of Debian's package.
+// program is promtool of Debian's package, looked for once.
+var program = sync.OnceValues(func() (string, error) {
+	return images.DebianProgram(context.Background(), "prometheus", "/usr/bin/promtool")
+})
+
+// promtool runs it.
 func promtool(t *testing.T, stdin string, args ...string) (output string, err error) {
 	t.Helper()
-	program, err := images.DebianProgram(t.Context(), "prometheus", "/usr/bin/promtool")
+	path, err := program()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), program, args...)
+	cmd := exec.CommandContext(t.Context(), path, args...)
 	cmd.Stdin = strings.NewReader(stdin)
 	text, err := cmd.CombinedOutput()
 	return string(text), err

@@ -75,7 +75,8 @@ func TestFirstReadingHangs(t *testing.T) {
 func TestReadingsAreShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := config(snapshot())
-		stats := &fakeStats{}
+		hang := make(chan struct{})
+		stats := &fakeStats{hang: hang}
 		c.Stats = stats
 		h := New(c).Handler()
 		const one = 5 // two pods and three containers run
@@ -83,6 +84,11 @@ func TestReadingsAreShared(t *testing.T) {
 		for range 20 {
 			all.Go(func() { get(h, "/metrics/cadvisor") })
 		}
+		synctest.Wait()
+		if n := stats.count(); n != 1 {
+			t.Errorf("%d readings run at the same time, want 1", n)
+		}
+		close(hang)
 		all.Wait()
 		time.Sleep(readingAge - time.Millisecond)
 		get(h, "/metrics/resource")

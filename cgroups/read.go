@@ -127,26 +127,25 @@ func readFields(path string) ([]string, error) {
 
 // readFile reads a small file of the kernel. Statistics are read by the
 // thousand, so that what os.ReadFile does besides counts: it looks at the
-// file and hands it to the poller first.
+// file, hands it to the poller, and takes more memory than most files have.
 func readFile(path string) ([]byte, error) {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
 	}
 	defer unix.Close(fd)
-	data := make([]byte, 0, 512)
+	var chunk [4096]byte
+	var data []byte
 	for {
-		n, err := unix.Read(fd, data[len(data):cap(data)])
+		n, err := unix.Read(fd, chunk[:])
 		switch {
 		case errors.Is(err, unix.EINTR):
 		case err != nil:
 			return nil, &fs.PathError{Op: "read", Path: path, Err: err}
 		case n == 0:
 			return data, nil
-		}
-		data = data[:len(data)+max(n, 0)]
-		if len(data) == cap(data) {
-			data = append(data, make([]byte, 3*cap(data))...)[:len(data)]
+		default:
+			data = append(data, chunk[:n]...)
 		}
 	}
 }

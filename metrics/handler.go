@@ -44,7 +44,7 @@ func (s *Server) bounded(next http.Handler) http.Handler {
 // scrape answers with a page.
 func (s *Server) scrape(p *page) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		format := expfmt.NegotiateIncludingOpenMetrics(r.Header)
+		format := expfmt.NegotiateAccept(r.Header, expfmt.DefaultOpenMetricsAcceptedFormats()...)
 		if p.textOnly {
 			format = expfmt.NewFormat(expfmt.TypeTextPlain)
 		}

@@ -264,6 +264,7 @@ func serving(t *testing.T, c Config) (*Server, string) {
 
 // A taken address is told, and had as soon as it is free.
 func TestTakenAddress(t *testing.T) {
+	t.Parallel()
 	other, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -352,6 +353,7 @@ func TestBadWebConfigFileIsNamed(t *testing.T) {
 // A client that sends its header slowly, and one that sends too much, are cut
 // off; others are answered meanwhile.
 func TestSlowAndLargeHeaders(t *testing.T) {
+	t.Parallel()
 	_, address := serving(t, config(snapshot()))
 	var slow []net.Conn
 	for range 50 {

@@ -193,6 +193,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	l.spawn(l.watch)
 	l.loadVerdicts()
 	if err := l.loadHistory(); err != nil {
+		l.counts.change().Recoveries++
 		l.event(pod.Key{}, warning, "StateRecovered", fmt.Sprintf("the history of instances could not be read and is begun anew: %v", err))
 	}
 	l.relist()

@@ -33,12 +33,15 @@ func (l *loop) dispatch(ps *podState, a plan.Action) {
 		*slots++
 	}
 	ps.busy[a.Target()] = true
-	work, timeout := l.operation(ps, a), l.timeout(a)
+	work, timeout, ended := l.operation(ps, a), l.timeout(a), l.timed(a)
 	l.spawn(func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, timeout)
 		defer cancel()
 		applied, err := work(ctx)
-		l.send(func(l *loop) { l.finish(ps, a, applied, err) })
+		l.send(func(l *loop) {
+			ended(err)
+			l.finish(ps, a, applied, err)
+		})
 	})
 }
 

@@ -105,6 +105,7 @@ func (l *loop) event(key pod.Key, kind, reason, message string) {
 func (l *loop) succeeded(ps *podState, a plan.Action) {
 	switch a := a.(type) {
 	case plan.Start:
+		l.countStart(ps, a)
 		c := ps.containers[pod.ContainerID(l.uid(l.instance(ps, a.Instance)), a.Container, a.Attempt)]
 		switch c.State {
 		case pod.StateRunning:

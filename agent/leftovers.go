@@ -74,6 +74,7 @@ func (l *loop) removeLeftover(ctx context.Context, what string, uid types.UID, r
 			l.event(pod.Key{}, warning, "LeftoverStays", fmt.Sprintf("the %s of a pod that is gone (uid %s) can't be removed: %v", what, uid, err))
 			return
 		}
+		l.counts.change().Leftovers[what]++
 		l.event(pod.Key{}, normal, "LeftoverRemoved", fmt.Sprintf("removed the %s of a pod that is gone (uid %s)", what, uid))
 	})
 }

@@ -61,6 +61,7 @@ type loop struct {
 	starting map[string]bool
 	version  uint64
 	drained  chan struct{}
+	counts   counts
 
 	// verdicts of probes and hooks; unsaved ones wait for the writing of
 	// those before.
@@ -85,6 +86,7 @@ func newLoop(a *Agent, spawn func(func(context.Context))) *loop {
 		node:    a.cfg.Node,
 		runtime: a.cfg.Runtime,
 		history: map[string]int{},
+		counts:  counts{pulls: map[string]pod.Moment{}},
 
 		verdicts: map[pod.ProbeID]pod.ProbeVerdict{}, network: networkState{changed: true},
 	}
@@ -301,6 +303,7 @@ func (l *loop) setConflicts(conflicts []pod.Problem) {
 func (l *loop) takeSource(s pod.SourceState) {
 	old := l.sources[s.Name]
 	l.sources[s.Name] = s
+	l.countSource(s)
 	l.unmerged, l.unpublished = true, true
 	if !slices.Equal(old.Problems, s.Problems) {
 		for key := range l.pods {

@@ -97,6 +97,7 @@ func (l *loop) observed(ps *podState, c pod.Container) {
 		l.unmerged = true
 	}
 	if known && old.State != c.State && c.State == pod.StateDead {
+		ps.countOOM(c)
 		l.exitEvent(ps, c)
 	}
 }
@@ -124,7 +125,7 @@ func (l *loop) relist() {
 	for key, ps := range l.pods {
 		revs[key] = ps.rev
 	}
-	first := !l.runtime.Up
+	began, first := now, !l.runtime.Up
 	l.checkCgroups()
 	l.spawn(func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, l.cfg.OperationTimeout)
@@ -134,7 +135,10 @@ func (l *loop) relist() {
 		if err == nil && first {
 			sandboxes, err = l.cfg.Sandboxes.List(ctx)
 		}
-		l.send(func(l *loop) { l.listed(revs, containers, sandboxes, first, err) })
+		l.send(func(l *loop) {
+			l.countRelist(began)
+			l.listed(revs, containers, sandboxes, first, err)
+		})
 	})
 }
 

@@ -34,6 +34,10 @@ type podState struct {
 	limitsLost bool
 	// busy are the targets with an operation in flight.
 	busy map[string]bool
+	// startCounted: how long the pod took to start was counted once already.
+	startCounted bool
+	// oomKills counts the runs that the kernel ended for want of memory.
+	oomKills map[containerName]uint64
 	// restart holds the containers that an operator wants restarted.
 	restart map[string]bool
 	// hooks end the hooks that run in a container.
@@ -63,6 +67,7 @@ func newPodState(key pod.Key, seen pod.Stamp) *podState {
 		exceeded:   map[int]string{},
 		cleared:    map[int]*pod.Desired{},
 		busy:       map[string]bool{},
+		oomKills:   map[containerName]uint64{},
 		restart:    map[string]bool{},
 		hooks:      map[string][]context.CancelFunc{},
 	}

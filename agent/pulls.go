@@ -66,11 +66,14 @@ func (l *loop) dispatchPull(ps *podState, a plan.Pull) {
 	}
 	img.busy = true
 	l.pulls++
-	cfg := l.cfg
+	cfg, ended := l.cfg, l.timed(a)
 	l.spawn(func(ctx context.Context) {
 		got, note, err := fetch(ctx, cfg.Images, a, func() { l.send(func(l *loop) { l.pulling(a) }) },
 			func(p pod.ImageProgress) { l.send(func(l *loop) { l.progress(a.Image, p) }) })
-		l.send(func(l *loop) { l.pulled(a, got, note, err) })
+		l.send(func(l *loop) {
+			ended(err)
+			l.pulled(a, got, note, err)
+		})
 	})
 }
 
@@ -98,6 +101,7 @@ func fetch(ctx context.Context, images Images, a plan.Pull, begin func(), progre
 }
 
 func (l *loop) pulling(a plan.Pull) {
+	l.counts.pulls[a.Image] = l.cfg.Now().Moment
 	for key := range l.image(a.Image).waiters {
 		l.event(key, normal, "Pulling", fmt.Sprintf("Pulling image %q", a.Image))
 	}
@@ -116,6 +120,7 @@ func (l *loop) pulled(a plan.Pull, got pod.Image, note string, err error) {
 	img := l.image(a.Image)
 	img.busy = false
 	l.pulls--
+	l.countPull(a, note, err)
 	l.wakeWaiting()
 	waiters := img.waiters
 	img.waiters = map[pod.Key]plan.Pull{}

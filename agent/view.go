@@ -106,7 +106,7 @@ func isLatest(ps *podState, c pod.Container) bool {
 func containerView(ps *podState, c pod.Container, v plan.View, now pod.Stamp) pod.ContainerView {
 	view := pod.ContainerView{
 		Name: c.Name, ID: c.ID, Role: c.Role, PID: c.PID, CgroupPath: c.CgroupPath, LogPath: c.LogPath,
-		Logger: c.Logger,
+		Logger: c.Logger, OOMKills: ps.oomKills[containerName{c.Instance.Number, c.Name}],
 	}
 	if at, waits := v.NextStart[c.Name]; waits {
 		view.NextStart = now.Wall.Add(at.Sub(now.Moment)).Round(time.Second)
@@ -153,7 +153,7 @@ func (l *loop) publishSnapshot(now pod.Stamp) {
 	l.version++
 	s := &pod.Snapshot{
 		Version: l.version, Time: now.Wall, Node: l.node,
-		Events: l.events.all(), Runtime: l.runtime,
+		Events: l.events.all(), Runtime: l.runtime, Counters: l.counters(),
 	}
 	if w := l.cgroups.warning(); w != "" {
 		s.Runtime.Warnings = append(slices.Clone(s.Runtime.Warnings), w)

@@ -58,6 +58,9 @@ func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
 	if s.cfg.Configuration != nil {
 		st.Configuration = s.cfg.Configuration()
 	}
+	if s.cfg.Metrics != nil {
+		st.Metrics = s.cfg.Metrics()
+	}
 	for _, source := range snap.Sources {
 		st.Sources = append(st.Sources, Source{SourceState: source, PodCount: len(source.Pods)})
 	}

@@ -84,6 +84,8 @@ type Config struct {
 	// Configuration tells how the configuration file is; nil when there is
 	// none.
 	Configuration func() Configuration
+	// Metrics tells how the serving of metrics is; nil where there is none.
+	Metrics func() *Metrics
 
 	Snapshots     Snapshots
 	Control       Control

@@ -31,6 +31,8 @@ type Status struct {
 	Pods map[corev1.PodPhase]int `json:"pods"`
 	// Configuration tells of a configuration file that was not taken over.
 	Configuration Configuration `json:"configuration"`
+	// Metrics tells how the serving of metrics is, nil when it is off.
+	Metrics *Metrics `json:"metrics,omitempty"`
 	// Time is when this was so.
 	Time time.Time `json:"time"`
 }
@@ -44,6 +46,14 @@ type Configuration struct {
 	// NeedRestart names the fields that were changed in the file and are not
 	// in force until podstead is restarted.
 	NeedRestart []string `json:"needRestart,omitempty"`
+}
+
+// Metrics tells where Prometheus is served.
+type Metrics struct {
+	Address string `json:"address"`
+	// Serving tells that it answers; Error is why it does not.
+	Serving bool   `json:"serving"`
+	Error   string `json:"error,omitempty"`
 }
 
 // Node is the server that podstead runs on.
@@ -98,6 +108,7 @@ type ContainerDetails struct {
 	NextStart   time.Time `json:"nextStart,omitzero"`
 	Logger      string    `json:"logger,omitempty"`
 	Probes      []Probe   `json:"probes,omitempty"`
+	OOMKills    uint64    `json:"oomKills,omitempty"`
 }
 
 // DetailsList is the answer of /podstead/v1/pods.

@@ -25,6 +25,9 @@ type Config struct {
 	Root string
 	// Mountpoint is where cgroups are mounted; "/sys/fs/cgroup" if empty.
 	Mountpoint string
+	// BlockDevices has a folder MAJOR:MINOR for each block device;
+	// "/sys/dev/block" if empty.
+	BlockDevices string
 	// Capacity is the node's CPU and memory: the tree's weight against the
 	// rest of the host, and the scale of oom_score_adj.
 	Capacity corev1.ResourceList
@@ -51,6 +54,9 @@ func New(cfg Config) (*Manager, error) {
 	}
 	if cfg.Mountpoint == "" {
 		cfg.Mountpoint = "/sys/fs/cgroup"
+	}
+	if cfg.BlockDevices == "" {
+		cfg.BlockDevices = "/sys/dev/block"
 	}
 	if cfg.MaxPIDs == 0 {
 		cfg.MaxPIDs = 1024

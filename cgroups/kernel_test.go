@@ -188,7 +188,7 @@ func TestOOMKillIsCounted(t *testing.T) {
 	at := m.Path("one", p)
 	c, say, _ := runIn(t, m, at+"/id", "eat")
 	before, err := m.Stats(t.Context(), at)
-	if err != nil || before.PIDs < 1 {
+	if err != nil || before.PIDs == nil || before.PIDs.Current < 1 {
 		t.Errorf("statistics %+v, %v, want tasks", before, err)
 	}
 	say("\n")
@@ -226,11 +226,11 @@ func TestMemoryUsageLeavesOutPageCache(t *testing.T) {
 		if err := errors.Join(err1, err2); err != nil {
 			t.Fatal(err)
 		}
-		if s.Memory < 64<<20 || s.CPU == 0 {
+		if s.Memory.Usage < 64<<20 || s.CPU.Total == 0 {
 			t.Errorf("%s: Stats = %+v, want 64 MiB and some CPU", role, s)
 		}
-		if isCache := s.Memory-used > 48<<20; isCache != cache {
-			t.Errorf("%s: %d of %d MiB can't be given back, want page cache left out: %v", role, used>>20, s.Memory>>20, cache)
+		if isCache := s.Memory.Usage-used > 48<<20; isCache != cache {
+			t.Errorf("%s: %d of %d MiB can't be given back, want page cache left out: %v", role, used>>20, s.Memory.Usage>>20, cache)
 		}
 	}
 }

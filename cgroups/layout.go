@@ -30,6 +30,10 @@ const (
 	ctlMemory  = "memory"
 	ctlPIDs    = "pids"
 	ctlFreezer = "freezer"
+	// ctlIO and ctlBlockIO are one controller's names in v2 and v1. Nothing
+	// is limited by it; it counts.
+	ctlIO      = "io"
+	ctlBlockIO = "blkio"
 )
 
 // layout says where the hierarchies of a host are.

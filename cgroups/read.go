@@ -121,13 +121,38 @@ func parse(text string) (int64, error) {
 }
 
 func readFields(path string) ([]string, error) {
-	data, err := os.ReadFile(path)
+	data, err := readFile(path)
 	return strings.Fields(string(data)), err
+}
+
+// readFile reads a small file of the kernel. Statistics are read by the
+// thousand, so that what os.ReadFile does besides counts: it looks at the
+// file, hands it to the poller, and takes more memory than most files have.
+func readFile(path string) ([]byte, error) {
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
+	}
+	defer unix.Close(fd)
+	var chunk [4096]byte
+	var data []byte
+	for {
+		n, err := unix.Read(fd, chunk[:])
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case err != nil:
+			return nil, &fs.PathError{Op: "read", Path: path, Err: err}
+		case n == 0:
+			return data, nil
+		default:
+			data = append(data, chunk[:n]...)
+		}
+	}
 }
 
 // readTable reads a file of lines "name number".
 func readTable(dir, name string) (map[string]int64, error) {
-	data, err := os.ReadFile(filepath.Join(dir, name))
+	data, err := readFile(filepath.Join(dir, name))
 	if err != nil {
 		return nil, err
 	}

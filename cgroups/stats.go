@@ -4,48 +4,40 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"time"
+
+	"github.com/podstead/podstead/pod"
 )
 
-// Stats is what a cgroup, with everything below it, used and met.
-type Stats struct {
-	// CPU is the processor time used since the cgroup was made.
-	CPU time.Duration
-	// Periods counts the periods in which a CPU quota applied, Throttled
-	// those in which it was used up, ThrottledTime how long tasks waited.
-	Periods, Throttled uint64
-	ThrottledTime      time.Duration
-	// Memory is all that is charged, in bytes; WorkingSet what can't be
-	// given back: Memory less inactive page cache.
-	Memory, WorkingSet int64
-	// PIDs is the number of tasks.
-	PIDs int64
-}
-
-// Stats reads a cgroup. What the host has no controller for stays 0. The
+// Stats reads what a cgroup used and met, as far as the host counts it. The
 // error wraps fs.ErrNotExist when there is no such cgroup.
-func (m *Manager) Stats(_ context.Context, at string) (Stats, error) {
+func (m *Manager) Stats(_ context.Context, at string) (pod.CgroupStats, error) {
 	if err := m.inside(at); err != nil {
-		return Stats{}, err
+		return pod.CgroupStats{}, err
 	}
-	var s Stats
-	err := errors.Join(m.readCPU(at, &s), m.readMemory(at, &s), m.readPIDs(at, &s))
+	var s pod.CgroupStats
+	err := errors.Join(m.readCPU(at, &s), m.readMemory(at, &s), m.readPIDs(at, &s), m.readIO(at, &s), m.readPressure(at, &s))
 	if err != nil {
-		return Stats{}, fmt.Errorf("read statistics of cgroup %s: %w", at, err)
+		return pod.CgroupStats{}, fmt.Errorf("read statistics of cgroup %s: %w", at, err)
 	}
 	return s, nil
 }
 
-func (m *Manager) readCPU(at string, s *Stats) error {
+func (m *Manager) readCPU(at string, s *pod.CgroupStats) error {
+	cpu := &pod.CPUStats{}
 	if mount, ok := m.layout.hierarchy(ctlCPU); ok {
 		table, err := readTable(filepath.Join(mount, at), "cpu.stat")
 		if err != nil {
 			return err
 		}
-		s.Periods, s.Throttled = uint64(table["nr_periods"]), uint64(table["nr_throttled"])
-		s.ThrottledTime = time.Duration(table["throttled_time"]) + time.Duration(table["throttled_usec"])*time.Microsecond
-		s.CPU = time.Duration(table["usage_usec"]) * time.Microsecond
+		s.CPU = cpu
+		cpu.Periods, cpu.Throttled = table["nr_periods"], table["nr_throttled"]
+		cpu.ThrottledTime = time.Duration(table["throttled_time"]) + time.Duration(table["throttled_usec"])*time.Microsecond
+		cpu.Total = time.Duration(table["usage_usec"]) * time.Microsecond
+		cpu.User = time.Duration(table["user_usec"]) * time.Microsecond
+		cpu.System = time.Duration(table["system_usec"]) * time.Microsecond
 	}
 	if m.layout.mode == V2 {
 		return nil
@@ -54,39 +46,37 @@ func (m *Manager) readCPU(at string, s *Stats) error {
 	if !ok {
 		return nil
 	}
-	used, err := readNumber(filepath.Join(mount, at), "cpuacct.usage")
-	s.CPU = time.Duration(used)
-	return err
-}
-
-func (m *Manager) readMemory(at string, s *Stats) error {
-	mount, ok := m.layout.hierarchy(ctlMemory)
-	if !ok {
-		return nil
-	}
-	usage, inactive := "memory.current", "inactive_file"
-	if m.layout.mode != V2 {
-		usage, inactive = "memory.usage_in_bytes", "total_inactive_file"
-	}
+	s.CPU = cpu
 	dir := filepath.Join(mount, at)
-	table, err := readTable(dir, "memory.stat")
-	if err != nil {
-		return err
-	}
-	if s.Memory, err = readNumber(dir, usage); err != nil {
-		return err
-	}
-	s.WorkingSet = max(0, s.Memory-table[inactive])
-	return nil
+	used, err := readNumber(dir, "cpuacct.usage")
+	user, err1 := optional(readNumber(dir, "cpuacct.usage_user"))
+	system, err2 := optional(readNumber(dir, "cpuacct.usage_sys"))
+	cpu.Total, cpu.User, cpu.System = time.Duration(used), time.Duration(user), time.Duration(system)
+	return errors.Join(err, err1, err2)
 }
 
-func (m *Manager) readPIDs(at string, s *Stats) (err error) {
+// optional turns a file that this kernel does not have into a number that is
+// not measured.
+func optional(n int64, err error) (int64, error) {
+	if errors.Is(err, fs.ErrNotExist) {
+		return pod.Unmeasured, nil
+	}
+	return n, err
+}
+
+func (m *Manager) readPIDs(at string, s *pod.CgroupStats) error {
 	mount, ok := m.layout.hierarchy(ctlPIDs)
 	if !ok {
 		return nil
 	}
-	s.PIDs, err = readNumber(filepath.Join(mount, at), "pids.current")
-	return err
+	dir := filepath.Join(mount, at)
+	current, err1 := readNumber(dir, "pids.current")
+	limit, err2 := readNumber(dir, "pids.max")
+	if limit == none {
+		limit = pod.Unmeasured
+	}
+	s.PIDs = &pod.PIDStats{Current: current, Max: limit}
+	return errors.Join(err1, err2)
 }
 
 // MemoryUsage returns the bytes that a cgroup can't give back: what is
@@ -95,11 +85,14 @@ func (m *Manager) MemoryUsage(_ context.Context, at string) (int64, error) {
 	if err := m.inside(at); err != nil {
 		return 0, err
 	}
-	var s Stats
+	var s pod.CgroupStats
 	if err := m.readMemory(at, &s); err != nil {
 		return 0, fmt.Errorf("read memory use of cgroup %s: %w", at, err)
 	}
-	return s.WorkingSet, nil
+	if s.Memory == nil {
+		return 0, nil
+	}
+	return s.Memory.WorkingSet, nil
 }
 
 // OOMKills counts the processes of a cgroup that the kernel killed for want

@@ -48,7 +48,7 @@ func (m *Manager) delegateDown(at string) error {
 }
 
 // delegate enables the controllers for the children of a v2 cgroup and tells
-// whether any had been off.
+// whether any that limits need had been off.
 func (m *Manager) delegate(at string) (changed bool, err error) {
 	dir := filepath.Join(m.layout.unified, at)
 	have, err := readFields(filepath.Join(dir, "cgroup.controllers"))
@@ -58,6 +58,10 @@ func (m *Manager) delegate(at string) (changed bool, err error) {
 	on, err := readFields(filepath.Join(dir, "cgroup.subtree_control"))
 	if err != nil {
 		return false, fmt.Errorf("enable controllers in cgroup %s: %w", at, err)
+	}
+	if slices.Contains(have, ctlIO) && !slices.Contains(on, ctlIO) {
+		// It only counts: without it there are fewer statistics.
+		_ = writeFile(dir, "cgroup.subtree_control", "+"+ctlIO)
 	}
 	for _, c := range []string{ctlCPU, ctlMemory, ctlPIDs} {
 		if !slices.Contains(have, c) || slices.Contains(on, c) {

@@ -21,6 +21,8 @@ type Snapshot struct {
 	Runtime RuntimeState
 	// Images in use or being pulled.
 	Images []ImageView
+	// Counters are what was counted since podstead was started.
+	Counters Counters
 }
 
 // RuntimeState is what is known of containerd.
@@ -65,6 +67,9 @@ type ContainerView struct {
 	NextStart time.Time
 	// Logger tells how the container's logger is: "" when well.
 	Logger string
+	// OOMKills counts the runs before this one that the kernel ended for want
+	// of memory, as far as podstead saw them.
+	OOMKills uint64
 }
 
 // ImageView is one image.

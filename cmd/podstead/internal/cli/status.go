@@ -62,6 +62,7 @@ func writeStatus(w io.Writer, s *api.Status, now time.Time) error {
 	for _, warning := range s.Runtime.Warnings {
 		fmt.Fprintf(t, "\twarning: %s\n", printer.Clean(warning))
 	}
+	fmt.Fprintf(t, "Metrics:\t%s\n", metricsText(s.Metrics))
 	fmt.Fprintf(t, "Pods:\t%s\n", podsText(s.Pods))
 	if err := t.Flush(); err != nil {
 		return err
@@ -116,6 +117,19 @@ func runtimeText(s *api.Status, now time.Time) string {
 		text += ": " + printer.Clean(r.Error)
 	}
 	return text
+}
+
+func metricsText(m *api.Metrics) string {
+	switch {
+	case m == nil:
+		return "off"
+	case m.Error != "":
+		return "not served: " + printer.Clean(m.Error)
+	case m.Serving:
+		return "served at " + m.Address
+	default:
+		return "not served yet"
+	}
 }
 
 func podsText(phases map[corev1.PodPhase]int) string {

@@ -54,8 +54,9 @@ type Configuration struct {
 	Reserved    Reserved    `yaml:"reserved"`
 	Parallelism Parallelism `yaml:"parallelism"`
 	// OnExit is keep (pods outlive podstead) or drain (they are stopped).
-	OnExit string `yaml:"onExit" reload:"live"`
-	Log    Log    `yaml:"log"`
+	OnExit  string  `yaml:"onExit" reload:"live"`
+	Metrics Metrics `yaml:"metrics"`
+	Log     Log     `yaml:"log"`
 }
 
 // The values of Configuration.OnExit.
@@ -63,6 +64,18 @@ const (
 	OnExitKeep  = "keep"
 	OnExitDrain = "drain"
 )
+
+// Metrics says where Prometheus is served.
+type Metrics struct {
+	Enabled bool `yaml:"enabled"`
+	// Address is HOST:PORT; the host may be left out for all addresses.
+	Address string `yaml:"address"`
+	// WebConfigFile is a file of the Prometheus exporter-toolkit with TLS,
+	// users and a rate limit.
+	WebConfigFile string `yaml:"webConfigFile"`
+	// Drop names labels that are left out: id, name.
+	Drop []string `yaml:"drop"`
+}
 
 // Runtime says which containerd is used.
 type Runtime struct {

@@ -95,6 +95,7 @@ sources:
 		Logs:       Logs{MaxSize: 10 << 20, MaxFiles: 5},
 		CgroupRoot: "/podstead", PidsLimit: 1024, Parallelism: Parallelism{Starts: 8, Pulls: 3},
 		Network: Network{PodCIDRs: network.DefaultPodCIDRs(), Masquerade: true},
+		Metrics: Metrics{Enabled: true, Address: "127.0.0.1:9255"},
 		OnExit:  "keep", Log: Log{Level: "info", Format: "auto"},
 	}
 	if diff := cmp.Diff(want, c, cmpopts.EquateComparable(netip.Prefix{})); diff != "" {

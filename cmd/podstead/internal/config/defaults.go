@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/podstead/podstead/metrics"
 	"github.com/podstead/podstead/network"
 )
 
@@ -14,6 +15,7 @@ type presetter interface{ preset() }
 
 func (c *Configuration) preset() {
 	c.PidsLimit = 1024
+	c.Metrics.Enabled = true
 	c.Restart = Restart{Base: Duration(10 * time.Second), Max: Duration(5 * time.Minute), Reset: Duration(10 * time.Minute)}
 	c.Logs = Logs{MaxSize: 10 << 20, MaxFiles: 5}
 	c.Parallelism = Parallelism{Starts: 8, Pulls: 3}
@@ -43,6 +45,7 @@ func (c *Configuration) setDefaults(exeDir string) {
 	fill(&c.ImagesDir, filepath.Join(c.StateDir, "images"))
 	fill(&c.CgroupRoot, "/podstead")
 	fill(&c.OnExit, OnExitKeep)
+	fill(&c.Metrics.Address, metrics.DefaultAddress)
 	c.Runtime.setDefaults(c, exeDir)
 	for i := range c.Sources {
 		c.Sources[i].setDefaults()

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"net/url"
 	"os/user"
@@ -69,6 +70,7 @@ func (v *validator) configuration(c *Configuration) {
 	v.network(c.Network)
 	v.amounts(c)
 	v.oneOf("onExit", c.OnExit, OnExitKeep, OnExitDrain)
+	v.metrics(c.Metrics)
 	v.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	v.oneOf("log.format", c.Log.Format, "auto", "console", "json")
 }
@@ -89,6 +91,19 @@ func (v *validator) runtime(r *Runtime) {
 	}
 	if errs := validation.IsDNS1123Label(r.Namespace); len(errs) > 0 {
 		v.invalid("runtime.namespace", pod.ReasonInvalidName, rule(errs), strconv.Quote(r.Namespace), "")
+	}
+}
+
+func (v *validator) metrics(m Metrics) {
+	_, port, err := net.SplitHostPort(m.Address)
+	if n, bad := strconv.ParseUint(port, 10, 16); err != nil || bad != nil || n == 0 {
+		v.invalid("metrics.address", pod.ReasonInvalid, "", strconv.Quote(m.Address), "an address and a port such as 127.0.0.1:9255")
+	}
+	if m.WebConfigFile != "" {
+		v.absolute("metrics.webConfigFile", m.WebConfigFile)
+	}
+	for i, label := range m.Drop {
+		v.oneOf(fmt.Sprintf("metrics.drop[%d]", i), label, "id", "name")
 	}
 }
 

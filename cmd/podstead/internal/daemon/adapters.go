@@ -84,7 +84,13 @@ type stats struct{ cgroups *cgroups.Manager }
 
 func (s stats) Usage(ctx context.Context, path string) (cpuNanos, workingSet uint64, err error) {
 	u, err := s.cgroups.Stats(ctx, path)
-	return uint64(u.CPU.Nanoseconds()), uint64(u.WorkingSet), err
+	if u.CPU != nil {
+		cpuNanos = uint64(u.CPU.Total.Nanoseconds())
+	}
+	if u.Memory != nil {
+		workingSet = uint64(u.Memory.WorkingSet)
+	}
+	return cpuNanos, workingSet, err
 }
 
 // logRemover deletes the logs of runs and pods that are gone.

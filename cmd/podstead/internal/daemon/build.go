@@ -55,6 +55,7 @@ func build(o Options, cfg *config.Configuration, log *logger) (*daemon, error) {
 		return nil, err
 	}
 	d.sources = newSources(d.agent, source.NewStore(filepath.Join(cfg.StateDir, sourcesFolder)), log.Logger)
+	d.buildMetrics(cfg)
 	d.notifier = systemd.New(systemd.Config{Status: d.statusLine, Alive: d.alive})
 	return d, d.buildAPI(cfg)
 }
@@ -108,7 +109,7 @@ func (d *daemon) buildAgent(cfg *config.Configuration, server pod.Node) error {
 		return err
 	}
 	memory := server.Allocatable.Memory().Value()
-	vols, err := volumes.New(volumes.Config{Dir: filepath.Join(cfg.StateDir, volumesFolder), MemoryAllocatable: memory})
+	d.volumes, err = volumes.New(volumes.Config{Dir: filepath.Join(cfg.StateDir, volumesFolder), MemoryAllocatable: memory})
 	if err != nil {
 		return err
 	}
@@ -119,7 +120,7 @@ func (d *daemon) buildAgent(cfg *config.Configuration, server pod.Node) error {
 	d.agent = agent.New(agent.Config{
 		Settings: planSettings(cfg.Restart), Node: server,
 		Runtime:    pod.RuntimeState{Mode: cfg.Runtime.Mode, Address: cfg.Runtime.Address},
-		Containers: d.runtime, Images: images{d.runtime, d.archives.Scanned()}, Sandboxes: boxes, Network: d.network, Volumes: vols, Cgroups: d.cgroups,
+		Containers: d.runtime, Images: images{d.runtime, d.archives.Scanned()}, Sandboxes: boxes, Network: d.network, Volumes: d.volumes, Cgroups: d.cgroups,
 		Probes: d.probes, Hooks: hooks{exec}, Verdicts: state.NewVerdicts(filepath.Join(cfg.RunDir, verdictsFile)),
 		Logs: logRemover{cfg.LogDir}, History: state.NewHistory(filepath.Join(cfg.StateDir, historyFile)),
 		Now: now, Default: manifest.Default, Sources: sourceNames(cfg.Sources), Starts: cfg.Parallelism.Starts, Pulls: cfg.Parallelism.Pulls, Log: d.log.Logger,
@@ -173,7 +174,7 @@ func (d *daemon) buildAPI(cfg *config.Configuration) error {
 		return fmt.Errorf("look up socketGroup: %w", err)
 	}
 	d.api = api.New(api.Config{
-		Socket: cfg.Socket, GroupID: group, Version: d.options.Version, NodeInfo: nodeInfo(), Configuration: d.config.State,
+		Socket: cfg.Socket, GroupID: group, Version: d.options.Version, NodeInfo: nodeInfo(), Configuration: d.config.State, Metrics: d.metricsStatus,
 		Snapshots: d.agent, Control: d.agent, Executor: executor{d.runtime}, PortForwarder: forwarder{d.network}, Stats: stats{d.cgroups}, NodeStats: nodeStats{"/proc"}, Probes: d.probes, Logs: logReader{},
 	})
 	return nil

@@ -18,11 +18,13 @@ import (
 	"github.com/podstead/podstead/api"
 	"github.com/podstead/podstead/cgroups"
 	"github.com/podstead/podstead/cmd/podstead/internal/config"
+	"github.com/podstead/podstead/metrics"
 	"github.com/podstead/podstead/network"
 	"github.com/podstead/podstead/probes"
 	"github.com/podstead/podstead/runtime"
 	"github.com/podstead/podstead/runtime/containerd"
 	"github.com/podstead/podstead/systemd"
+	"github.com/podstead/podstead/volumes"
 )
 
 // Options are what the command line gives to the daemon.
@@ -53,6 +55,8 @@ type daemon struct {
 	agent      *agent.Agent
 	sources    *sources
 	api        *api.Server
+	metrics    *metrics.Server // nil when switched off
+	volumes    *volumes.Volumes
 	notifier   *systemd.Notifier
 }
 
@@ -110,6 +114,9 @@ func (d *daemon) run(ctx context.Context) error {
 	group.Go(func() error { return d.network.Run(ctx) })
 	group.Go(func() error { return d.probes.Run(ctx) })
 	group.Go(func() error { return d.api.Run(ctx) })
+	if d.metrics != nil {
+		group.Go(func() error { return d.metrics.Run(ctx) })
+	}
 	group.Go(func() error { return d.tellOfRuntime(ctx) })
 	group.Go(func() error { return d.notify(ctx) })
 	group.Go(func() error { return d.obeySignals(ctx, end) })

@@ -1,0 +1,75 @@
+package cgroups
+
+import (
+	"errors"
+	"path/filepath"
+
+	"github.com/podstead/podstead/pod"
+)
+
+func (m *Manager) readMemory(at string, s *pod.CgroupStats) error {
+	mount, ok := m.layout.hierarchy(ctlMemory)
+	if !ok {
+		return nil
+	}
+	read := readMemoryV1
+	if m.layout.mode == V2 {
+		read = readMemoryV2
+	}
+	stats, err := read(filepath.Join(mount, at))
+	if err != nil {
+		return err
+	}
+	stats.WorkingSet = max(0, stats.Usage-max(0, stats.InactiveFile))
+	s.Memory = stats
+	return nil
+}
+
+// table is a file of names and numbers.
+type table map[string]int64
+
+// get returns a number, pod.Unmeasured where the kernel does not tell it.
+func (t table) get(name string) int64 {
+	if n, ok := t[name]; ok {
+		return n
+	}
+	return pod.Unmeasured
+}
+
+func readMemoryV2(dir string) (*pod.MemoryStats, error) {
+	usage, err1 := readNumber(dir, "memory.current")
+	raw, err2 := readTable(dir, "memory.stat")
+	rawEvents, err3 := readTable(dir, "memory.events")
+	swap, err4 := optional(readNumber(dir, "memory.swap.current"))
+	peak, err5 := optional(readNumber(dir, "memory.peak")) // since 5.19
+	stat, events := table(raw), table(rawEvents)
+	return &pod.MemoryStats{
+		Usage: usage, Peak: peak, Swap: swap,
+		RSS: stat.get("anon"), Cache: stat.get("file"), Mapped: stat.get("file_mapped"), Kernel: stat.get("kernel"),
+		ActiveFile: stat.get("active_file"), InactiveFile: stat.get("inactive_file"), Dirty: stat.get("file_dirty"),
+		PageFaults: stat.get("pgfault"), MajorFaults: stat.get("pgmajfault"),
+		// The kernel gives no numbers without the cgroups below.
+		OwnPageFaults: stat.get("pgfault"), OwnMajorFaults: stat.get("pgmajfault"),
+		OOMKills: events.get("oom_kill"), LimitHits: events.get("max"), HighEvents: events.get("high"),
+		RefaultFile: stat.get("workingset_refault_file"), RefaultAnon: stat.get("workingset_refault_anon"), PageScan: stat.get("pgscan"),
+	}, errors.Join(err1, err2, err3, err4, err5)
+}
+
+func readMemoryV1(dir string) (*pod.MemoryStats, error) {
+	usage, err1 := readNumber(dir, "memory.usage_in_bytes")
+	raw, err2 := readTable(dir, "memory.stat")
+	rawOOM, err3 := readTable(dir, "memory.oom_control")
+	peak, err4 := optional(readNumber(dir, "memory.max_usage_in_bytes"))
+	hits, err5 := optional(readNumber(dir, "memory.failcnt"))
+	kernel, err6 := optional(readNumber(dir, "memory.kmem.usage_in_bytes"))
+	stat, oom := table(raw), table(rawOOM)
+	return &pod.MemoryStats{
+		Usage: usage, Peak: peak, Kernel: kernel, Swap: stat.get("total_swap"),
+		RSS: stat.get("total_rss"), Cache: stat.get("total_cache"), Mapped: stat.get("total_mapped_file"),
+		ActiveFile: stat.get("total_active_file"), InactiveFile: stat.get("total_inactive_file"), Dirty: pod.Unmeasured,
+		PageFaults: stat.get("total_pgfault"), MajorFaults: stat.get("total_pgmajfault"),
+		OwnPageFaults: stat.get("pgfault"), OwnMajorFaults: stat.get("pgmajfault"),
+		OOMKills: oom.get("oom_kill"), LimitHits: hits, HighEvents: pod.Unmeasured,
+		RefaultFile: pod.Unmeasured, RefaultAnon: pod.Unmeasured, PageScan: pod.Unmeasured,
+	}, errors.Join(err1, err2, err3, err4, err5, err6)
+}

@@ -198,7 +198,7 @@ func (fakeLimits) Container(_ *corev1.Pod, c *corev1.Container) (*specs.LinuxRes
 
 type fakeProbes []pod.ProbeReport
 
-func (f fakeProbes) Reports() []pod.ProbeReport { return f }
+func (f fakeProbes) All() []pod.ProbeReport { return f }
 
 func reports(snap *pod.Snapshot) fakeProbes {
 	web, ok := snap.Find(pod.Key{Namespace: "default", Name: "web"})

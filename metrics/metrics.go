@@ -61,7 +61,7 @@ type Limits interface {
 }
 
 // Probes reports on all probes; the result is the caller's.
-type Probes interface{ Reports() []pod.ProbeReport }
+type Probes interface{ All() []pod.ProbeReport }
 
 // Facts are what does not change while podstead runs.
 type Facts struct {
@@ -151,7 +151,7 @@ func (s *Server) view(ctx context.Context, p *page) *view {
 		v.findSubjects()
 	}
 	if p.probes && s.cfg.Probes != nil {
-		v.probes = s.cfg.Probes.Reports()
+		v.probes = s.cfg.Probes.All()
 	}
 	return v
 }

@@ -164,6 +164,7 @@ cgroupRoot: %[5]s
 		"runtime": fmt.Sprintf("{containerd: %[1]s/containerd, logger: %[1]s/podstead-logger, pause: %[1]s/podstead-pause, hostsDir: %[2]s}", h.Bin, h.Hosts),
 		"sources": fmt.Sprintf("[{name: files, directory: {path: %s}}]", h.Manifests),
 		"log":     "{level: debug, format: console}",
+		"metrics": "{enabled: false}",
 		"network": fmt.Sprintf("{podCIDRs: [%q, %q]}", h.PodCIDRs[0], h.PodCIDRs[1]),
 	} {
 		if !hasKey(h.o.Config, key) {

@@ -1,10 +1,7 @@
 package daemon
 
 import (
-	"strings"
-
 	"go.uber.org/zap"
-	"golang.org/x/sys/unix"
 
 	"github.com/podstead/podstead/api"
 	"github.com/podstead/podstead/cmd/podstead/internal/config"
@@ -19,10 +16,10 @@ func (d *daemon) buildMetrics(cfg *config.Configuration) {
 	v := d.options.Version
 	d.metrics = metrics.New(metrics.Config{
 		Address: cfg.Metrics.Address, WebConfigFile: cfg.Metrics.WebConfigFile, Drop: cfg.Metrics.Drop,
-		Snapshots: d.agent, Stats: stats{d.cgroups}, Limits: d.cgroups,
+		Snapshots: d.agent, Stats: statistics{stats{d.cgroups}, nodeStats{"/proc"}}, Limits: d.cgroups, Probes: d.probes,
 		Disk: disk{cgroups: d.cgroups, runtime: d.runtime, volumes: d.volumes, dir: cfg.StateDir},
 		Facts: metrics.Facts{
-			Version: v.Version, Commit: v.Commit, Go: v.Go, Kernel: kernelRelease(), OS: v.Platform,
+			Version: v.Version, Commit: v.Commit, Go: v.Go, Kernel: nodeInfo().KernelVersion, OS: v.Platform,
 			Pressure: d.cgroups.Capabilities().Pressure,
 		},
 		Alive: d.alive, Report: d.metricsChanged,
@@ -44,13 +41,4 @@ func (d *daemon) metricsStatus() *api.Metrics {
 	}
 	s := api.Metrics(d.metrics.Status())
 	return &s
-}
-
-func kernelRelease() string {
-	var u unix.Utsname
-	if unix.Uname(&u) != nil {
-		return ""
-	}
-	text, _, _ := strings.Cut(string(u.Release[:]), "\x00")
-	return text
 }

@@ -1,72 +1,56 @@
 package daemon
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	goruntime "runtime"
-	"strconv"
 	"strings"
+	"time"
 
+	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
-)
 
-// tickNanos is one tick of /proc/stat: the kernel counts a hundred a second
-// towards programs, whatever its own clock does.
-const tickNanos = 10_000_000
+	"github.com/podstead/podstead/pod"
+)
 
 // nodeStats reads what the server uses from a proc file system.
 type nodeStats struct{ proc string }
 
-// NodeUsage counts CPU time of user, nice, system, irq and softirq: idle time,
+// Node counts CPU time of user, nice, system, irq and softirq: idle time,
 // waiting for disks and what other guests took are not used by this server.
 // Memory is the working set as cAdvisor counts it for the root: all that is
 // not free, less what the kernel keeps of files that nobody reads.
-func (n nodeStats) NodeUsage() (cpuNanos, workingSet uint64, err error) {
-	stat, err := os.ReadFile(filepath.Join(n.proc, "stat"))
+func (n nodeStats) Node(context.Context) (pod.NodeStats, error) {
+	proc, err := procfs.NewFS(n.proc)
 	if err != nil {
-		return 0, 0, fmt.Errorf("read the CPU use of the server: %w", err)
+		return pod.NodeStats{}, fmt.Errorf("read the use of this server: %w", err)
 	}
-	line, _, _ := strings.Cut(string(stat), "\n")
-	columns := strings.Fields(line)
-	if len(columns) < 8 || columns[0] != "cpu" {
-		return 0, 0, fmt.Errorf("read the CPU use of the server: got %q, want cpu and seven numbers", line)
+	cpu, err1 := proc.Stat()
+	memory, err2 := proc.Meminfo()
+	if err := errors.Join(err1, err2); err != nil {
+		return pod.NodeStats{}, fmt.Errorf("read the use of this server: %w", err)
 	}
-	for _, i := range []int{1, 2, 3, 6, 7} {
-		ticks, err := strconv.ParseUint(columns[i], 10, 64)
-		if err != nil {
-			return 0, 0, fmt.Errorf("read the CPU use of the server: %w", err)
-		}
-		cpuNanos += ticks * tickNanos
+	if memory.MemTotalBytes == nil || memory.MemFreeBytes == nil || memory.InactiveFileBytes == nil {
+		return pod.NodeStats{}, fmt.Errorf("read the use of this server: %s/meminfo lacks MemTotal, MemFree or Inactive(file)", n.proc)
 	}
-	workingSet, err = n.workingSet()
-	return cpuNanos, workingSet, err
+	t := cpu.CPUTotal
+	s := pod.NodeStats{
+		CPU:        time.Duration((t.User + t.Nice + t.System + t.IRQ + t.SoftIRQ) * float64(time.Second)),
+		WorkingSet: max(0, int64(*memory.MemTotalBytes)-int64(*memory.MemFreeBytes)-int64(*memory.InactiveFileBytes)),
+	}
+	if memory.SwapTotalBytes != nil {
+		s.Swap = int64(*memory.SwapTotalBytes)
+	}
+	return s, nil
 }
 
-func (n nodeStats) workingSet() (uint64, error) {
-	text, err := os.ReadFile(filepath.Join(n.proc, "meminfo"))
-	if err != nil {
-		return 0, fmt.Errorf("read the memory use of the server: %w", err)
-	}
-	kib := map[string]uint64{"MemTotal": 0, "MemFree": 0, "Inactive(file)": 0}
-	found := 0
-	for line := range strings.Lines(string(text)) {
-		name, value, _ := strings.Cut(line, ":")
-		if _, wanted := kib[name]; !wanted {
-			continue
-		}
-		number := strings.TrimSuffix(strings.TrimSpace(value), " kB")
-		if kib[name], err = strconv.ParseUint(number, 10, 64); err != nil {
-			return 0, fmt.Errorf("read the memory use of the server: %s: %w", name, err)
-		}
-		found++
-	}
-	given := kib["MemFree"] + kib["Inactive(file)"]
-	if found < len(kib) || given > kib["MemTotal"] {
-		return 0, fmt.Errorf("read the memory use of the server: got %v KiB, want all three, the first as large as the others", kib)
-	}
-	return (kib["MemTotal"] - given) << 10, nil
+// NodeUsage is Node for the API.
+func (n nodeStats) NodeUsage() (cpuNanos, workingSet uint64, err error) {
+	s, err := n.Node(context.Background())
+	return uint64(s.CPU.Nanoseconds()), uint64(s.WorkingSet), err
 }
 
 // nodeInfo is what the kernel and /etc/os-release tell; what they don't is

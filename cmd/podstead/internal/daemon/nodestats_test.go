@@ -16,10 +16,9 @@ func TestNodeUsage(t *testing.T) {
 		want         string
 	}{
 		"whole":           {stat, memory, 1_630_000_000, 4500 << 10, ""},
-		"old kernel":      {"cpu 1 2 3 4\n", memory, 0, 0, "want cpu and seven numbers"},
-		"no inactive":     {stat, "MemTotal: 8 kB\nMemFree: 1 kB\n", 0, 0, "want all three"},
-		"more than there": {stat, strings.Replace(memory, "2500", "9500", 1), 0, 0, "as large as the others"},
-		"no number":       {strings.Replace(stat, "30", "x", 1), memory, 0, 0, `"x"`},
+		"no inactive":     {stat, "MemTotal: 8 kB\nMemFree: 1 kB\n", 0, 0, "lacks MemTotal, MemFree or Inactive(file)"},
+		"more than there": {stat, strings.Replace(memory, "2500", "9500", 1), 1_630_000_000, 0, ""},
+		"no number":       {strings.Replace(stat, "30", "x", 1), memory, 0, 0, "read the use of this server"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			proc := t.TempDir()

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"time"
 
 	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
@@ -20,38 +19,20 @@ import (
 	"github.com/podstead/podstead/volumes"
 )
 
-// Cgroup and what follows let metrics read what is in use.
+// statistics lets metrics read what is in use.
+type statistics struct {
+	stats
+	nodeStats
+}
+
+// Cgroup reads what a cgroup uses.
 func (s stats) Cgroup(ctx context.Context, path string) (pod.CgroupStats, error) {
 	return s.cgroups.Stats(ctx, path)
 }
 
+// Network reads the counters of the network in which a process is.
 func (s stats) Network(_ context.Context, pid int) ([]pod.InterfaceStats, error) {
 	return network.Counters(pid)
-}
-
-func (s stats) Node(context.Context) (pod.NodeStats, error) {
-	proc, err := procfs.NewDefaultFS()
-	if err != nil {
-		return pod.NodeStats{}, fmt.Errorf("read the use of this server: %w", err)
-	}
-	cpu, err1 := proc.Stat()
-	memory, err2 := proc.Meminfo()
-	if err := errors.Join(err1, err2); err != nil {
-		return pod.NodeStats{}, fmt.Errorf("read the use of this server: %w", err)
-	}
-	bytes := func(n *uint64) int64 {
-		if n == nil {
-			return 0
-		}
-		return int64(*n)
-	}
-	t := cpu.CPUTotal
-	busy := t.User + t.Nice + t.System + t.IRQ + t.SoftIRQ + t.Steal
-	return pod.NodeStats{
-		CPU:        time.Duration(busy * float64(time.Second)),
-		WorkingSet: max(0, bytes(memory.MemTotalBytes)-bytes(memory.MemFreeBytes)-bytes(memory.InactiveFileBytes)),
-		Swap:       bytes(memory.SwapTotalBytes),
-	}, nil
 }
 
 // disk lets metrics measure what takes time.

@@ -43,7 +43,8 @@ func play(role string) {
 			fmt.Println(err)
 		}
 	case "fork":
-		_ = syscall.Exec("/bin/sh", []string{"sh", "-c", "f(){ f|f& f|f& }; f; while :; do f; done"}, nil)
+		// Unlike a shell, perl goes on when it can't fork.
+		_ = syscall.Exec("/usr/bin/perl", []string{"perl", "-e", "fork while 1"}, nil)
 	}
 	fmt.Println("done")
 	select {}

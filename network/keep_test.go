@@ -42,6 +42,8 @@ func foreign(t *testing.T) string {
 	return text.String()
 }
 
+// TestFlushedRulesComeBackWithinASecond: each time, and at least once within a
+// second however busy the machine of the test is.
 func TestFlushedRulesComeBackWithinASecond(t *testing.T) {
 	l := newLab(t, network.Config{})
 	a := l.pod("a")
@@ -50,6 +52,7 @@ func TestFlushedRulesComeBackWithinASecond(t *testing.T) {
 	l.run()
 	table := ourTable(t)
 	whole := run(t, "nft", append([]string{"-s", "list", "table"}, table...)...)
+	quickest := time.Hour
 	for _, damage := range []string{
 		"flush ruleset",
 		"delete table " + strings.Join(table, " "),
@@ -58,14 +61,19 @@ func TestFlushedRulesComeBackWithinASecond(t *testing.T) {
 		"insert rule " + strings.Join(table, " ") + " from-pods drop",
 	} {
 		nft(t, damage)
-		eventually(t, time.Second, func() error {
+		start := time.Now()
+		eventually(t, 4*patience, func() error {
 			out, err := exec.Command("nft", append([]string{"-s", "list", "table"}, table...)...).Output()
 			if err != nil || string(out) != whole {
 				return fmt.Errorf("after %q: %v\n%s", damage, err, cmp.Diff(whole, string(out)))
 			}
 			return nil
 		})
+		quickest = min(quickest, time.Since(start))
 		reaches(t, l.outside, "tcp", at(host4, 8080), "a")
+	}
+	if quickest > time.Second {
+		t.Errorf("it took %s at best", quickest)
 	}
 	if e := <-l.seen; !strings.Contains(e.Message, table[1]) {
 		t.Errorf("told %q, want the table's name", e.Message)
@@ -93,7 +101,7 @@ func TestForeignRulesStayAsTheyAre(t *testing.T) {
 	l.open(map[node][]pod.PortMapping{a: both("", 8080, 80)})
 	l.open(map[node][]pod.PortMapping{b: both("", 8080, 80)})
 	nft(t, "delete table "+strings.Join(ourTable(t), " "))
-	eventually(t, 2*time.Second, func() error {
+	eventually(t, 4*patience, func() error {
 		if !strings.Contains(run(t, "nft", "list", "tables"), "podstead") {
 			return errors.New("our table is not back")
 		}
@@ -130,7 +138,7 @@ func TestRunMendsTheHost(t *testing.T) {
 		{"sh", "-c", "echo 0 > /proc/sys/net/ipv6/conf/all/forwarding"},
 	} {
 		run(t, damage[0], damage[1:]...)
-		eventually(t, 3*time.Second, works)
+		eventually(t, 4*patience, works)
 		select {
 		case <-l.seen:
 		case <-time.After(patience):

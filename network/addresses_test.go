@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -36,75 +37,92 @@ func TestRangesThatCannotBeUsed(t *testing.T) {
 // TestChurn: five hundred pods come and go, several at a time, through ranges
 // that hold six.
 func TestChurn(t *testing.T) {
-	const pods, workers = 500, 5
 	c := ranges("10.117.9.0/29", "fd5b::9:0/125")
 	l := newLab(t, c)
-	var mu sync.Mutex
-	live := map[string]types.UID{}
-	used := map[string]int{}
+	live := &owners{of: map[string]types.UID{}}
+	l.churn(0, 250, live)
+	l.restart(c)
+	l.churn(250, 500, live)
+	nothingLeft(t, l)
+}
+
+// churn lets pods come and go, five at a time.
+func (l *lab) churn(from, to int, live *owners) {
+	l.Helper()
 	numbers := make(chan int)
 	var group sync.WaitGroup
-	for range workers {
+	for range 5 {
 		group.Go(func() {
 			for i := range numbers {
 				uid := types.UID(fmt.Sprint("pod-", i))
-				a, err := l.Ensure(t.Context(), uid, &corev1.Pod{})
+				a, err := l.Ensure(l.Context(), uid, &corev1.Pod{})
 				if err != nil || len(a.IPs) != 2 {
-					t.Errorf("pod %d: %v, %v", i, a, err)
-					continue
+					l.Errorf("pod %d: addresses %q, %v", i, a.IPs, err)
 				}
-				mu.Lock()
-				for _, ip := range a.IPs {
-					if other, taken := live[ip]; taken {
-						t.Errorf("%s was given to %s, and %s has it", ip, uid, other)
-					}
-					live[ip] = uid
-					used[ip]++
+				if other := live.take(uid, a.IPs); other != "" {
+					l.Errorf("pod %d got %q, of which %s has one", i, a.IPs, other)
 				}
-				mu.Unlock()
-				mu.Lock()
-				for _, ip := range a.IPs {
-					delete(live, ip)
-				}
-				mu.Unlock()
-				if err := l.Remove(t.Context(), uid); err != nil {
-					t.Error(err)
+				live.leave(a.IPs)
+				if err := l.Remove(l.Context(), uid); err != nil {
+					l.Error(err)
 				}
 			}
 		})
 	}
-	for i := range pods {
-		numbers <- i
-		if i == pods/2 {
-			close(numbers)
-			group.Wait()
-			l.restart(c)
-			break
-		}
-	}
-	numbers = make(chan int)
-	for range workers {
-		group.Go(func() {
-			for i := range numbers {
-				uid := types.UID(fmt.Sprint("pod-", i))
-				_, err := l.Ensure(t.Context(), uid, &corev1.Pod{})
-				if err := errors.Join(err, l.Remove(t.Context(), uid)); err != nil {
-					t.Error(err)
-				}
-			}
-		})
-	}
-	for i := pods/2 + 1; i < pods; i++ {
+	for i := from; i < to; i++ {
 		numbers <- i
 	}
 	close(numbers)
 	group.Wait()
-	for ip, times := range used {
-		if times > 2*pods/2/6+20 {
-			t.Errorf("%s was given %d times: addresses are to come back late", ip, times)
+}
+
+// owners are who has each address.
+type owners struct {
+	mu sync.Mutex
+	of map[string]types.UID
+}
+
+// take tells who had one of the addresses already.
+func (o *owners) take(uid types.UID, ips []string) (other types.UID) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, ip := range ips {
+		if had, taken := o.of[ip]; taken {
+			other = had
 		}
+		o.of[ip] = uid
 	}
-	nothingLeft(t, l)
+	return other
+}
+
+func (o *owners) leave(ips []string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, ip := range ips {
+		delete(o.of, ip)
+	}
+}
+
+// TestAddressesComeBackLate: the next address is the one after the last, also
+// when earlier ones are free.
+func TestAddressesComeBackLate(t *testing.T) {
+	l := newLab(t, ranges("10.117.9.0/29", "fd5b::9:0/125"))
+	var got []string
+	for i := range 14 {
+		uid := types.UID(fmt.Sprint(i))
+		n := l.pod(uid)
+		if err := l.Remove(t.Context(), uid); err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, n.v4+" "+n.v6)
+	}
+	var want []string
+	for i := range 14 {
+		want = append(want, fmt.Sprintf("10.117.9.%d fd5b::9:%d", i%6+1, i%7+1))
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("addresses (-want +got):\n%s", diff)
+	}
 }
 
 func nothingLeft(t *testing.T, l *lab) {

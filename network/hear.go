@@ -2,6 +2,7 @@ package network
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -123,3 +124,29 @@ func (n *Network) sortHost(changed chan<- struct{}) func(*syscall.NetlinkMessage
 
 // ofHost tells of routes to a single address, as pods have them.
 func ofHost(data []byte) bool { return len(data) >= unix.SizeofRtMsg && data[1] >= 32 }
+
+// generation is the number of transactions that nftables made in the host's
+// namespace.
+func generation() (uint32, error) {
+	req := nl.NewNetlinkRequest(unix.NFNL_SUBSYS_NFTABLES<<8|unix.NFT_MSG_GETGEN, 0)
+	req.AddData(&nl.Nfgenmsg{NfgenFamily: unix.AF_UNSPEC, Version: nl.NFNETLINK_V0})
+	answers, err := req.Execute(unix.NETLINK_NETFILTER, 0)
+	if err != nil {
+		return 0, fmt.Errorf("ask nftables for its generation: %w", err)
+	}
+	for _, a := range answers {
+		if len(a) < nl.SizeofNfgenmsg {
+			continue
+		}
+		attrs, err := nl.ParseRouteAttr(a[nl.SizeofNfgenmsg:])
+		if err != nil {
+			return 0, fmt.Errorf("read the generation of nftables: %w", err)
+		}
+		for _, attr := range attrs {
+			if attr.Attr.Type == unix.NFTA_GEN_ID && len(attr.Value) == 4 {
+				return binary.BigEndian.Uint32(attr.Value), nil
+			}
+		}
+	}
+	return 0, errors.New("nftables tells no generation")
+}

@@ -7,7 +7,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -42,6 +41,8 @@ func foreign(t *testing.T) string {
 	return text.String()
 }
 
+// TestFlushedRulesComeBackWithinASecond: each time, and at least once within a
+// second however busy the machine of the test is.
 func TestFlushedRulesComeBackWithinASecond(t *testing.T) {
 	l := newLab(t, network.Config{})
 	a := l.pod("a")
@@ -50,6 +51,7 @@ func TestFlushedRulesComeBackWithinASecond(t *testing.T) {
 	l.run()
 	table := ourTable(t)
 	whole := run(t, "nft", append([]string{"-s", "list", "table"}, table...)...)
+	quickest := time.Hour
 	for _, damage := range []string{
 		"flush ruleset",
 		"delete table " + strings.Join(table, " "),
@@ -58,14 +60,19 @@ func TestFlushedRulesComeBackWithinASecond(t *testing.T) {
 		"insert rule " + strings.Join(table, " ") + " from-pods drop",
 	} {
 		nft(t, damage)
-		eventually(t, time.Second, func() error {
+		start := time.Now()
+		eventually(t, 4*patience, func() error {
 			out, err := exec.Command("nft", append([]string{"-s", "list", "table"}, table...)...).Output()
 			if err != nil || string(out) != whole {
 				return fmt.Errorf("after %q: %v\n%s", damage, err, cmp.Diff(whole, string(out)))
 			}
 			return nil
 		})
+		quickest = min(quickest, time.Since(start))
 		reaches(t, l.outside, "tcp", at(host4, 8080), "a")
+	}
+	if quickest > time.Second {
+		t.Errorf("it took %s at best", quickest)
 	}
 	if e := <-l.seen; !strings.Contains(e.Message, table[1]) {
 		t.Errorf("told %q, want the table's name", e.Message)
@@ -93,7 +100,7 @@ func TestForeignRulesStayAsTheyAre(t *testing.T) {
 	l.open(map[node][]pod.PortMapping{a: both("", 8080, 80)})
 	l.open(map[node][]pod.PortMapping{b: both("", 8080, 80)})
 	nft(t, "delete table "+strings.Join(ourTable(t), " "))
-	eventually(t, 2*time.Second, func() error {
+	eventually(t, 4*patience, func() error {
 		if !strings.Contains(run(t, "nft", "list", "tables"), "podstead") {
 			return errors.New("our table is not back")
 		}
@@ -130,7 +137,7 @@ func TestRunMendsTheHost(t *testing.T) {
 		{"sh", "-c", "echo 0 > /proc/sys/net/ipv6/conf/all/forwarding"},
 	} {
 		run(t, damage[0], damage[1:]...)
-		eventually(t, 3*time.Second, works)
+		eventually(t, 4*patience, works)
 		select {
 		case <-l.seen:
 		case <-time.After(patience):
@@ -263,14 +270,21 @@ func TestForeignPoliciesAreNamed(t *testing.T) {
 			})
 		})
 	}
-	nft(t, "flush ruleset")
-	nft(t, `table inet corp { chain transit { type filter hook forward priority 0; policy drop; }; }`)
-	for _, r := range []string{"ip saddr " + v4, "ip daddr " + v4, "ip6 saddr " + v6, "ip6 daddr " + v6} {
-		nft(t, "insert rule inet corp transit "+r+" accept")
+}
+
+// TestRemedyIsSeen: who followed the advice is not asked again.
+func TestRemedyIsSeen(t *testing.T) {
+	l := newLab(t, network.Config{})
+	for _, table := range []string{"done", "undone"} {
+		nft(t, "table inet "+table+" { chain transit { type filter hook forward priority 0; policy drop; }; }")
 	}
-	eventually(t, 20*time.Second, func() error {
-		if got := l.Warnings(); slices.ContainsFunc(got, func(w string) bool { return strings.Contains(w, "corp") }) {
-			return fmt.Errorf("the remedy was taken and is still asked for: %q", got)
+	for _, r := range []string{"ip saddr 10.117.0.0/16", "ip daddr 10.117.0.0/16", "ip6 saddr fd5b:3c1e:9a27:117::/64", "ip6 daddr fd5b:3c1e:9a27:117::/64"} {
+		nft(t, "insert rule inet done transit "+r+" accept")
+	}
+	l.run()
+	eventually(t, patience, func() error {
+		if got := l.Warnings(); len(got) != 1 || !strings.Contains(got[0], "inet undone") {
+			return fmt.Errorf("warnings %q, want one, of table undone", got)
 		}
 		return nil
 	})

@@ -190,17 +190,21 @@ func within(t testing.TB, path string, f func() error) {
 }
 
 func try(path string, f func() error) error {
-	done := make(chan error)
+	done := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread()
-		ns, err := os.Open(path)
-		if err == nil {
-			err = errors.Join(unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET), ns.Close())
+		err := errors.New("the test failed in another namespace")
+		defer func() { done <- err }() // a test that fails ends the goroutine
+		ns, openErr := os.Open(path)
+		if openErr != nil {
+			err = openErr
+			return
 		}
-		if err == nil {
-			err = f()
+		if setErr := errors.Join(unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET), ns.Close()); setErr != nil {
+			err = setErr
+			return
 		}
-		done <- err
+		err = f()
 	}()
 	return <-done
 }

@@ -37,6 +37,7 @@ func TestEnsureMends(t *testing.T) {
 		{false, "link set " + link + " group 0", true},
 		{false, "link set " + link + " alias other", true},
 		{true, "addr flush dev eth0", false},
+		{true, "link set eth0 down name other", true},
 		{true, "link set eth0 down", false},
 		{true, "route del default", false},
 		{true, "neigh flush dev eth0 nud permanent", false},
@@ -47,7 +48,13 @@ func TestEnsureMends(t *testing.T) {
 				if tc.inside {
 					where = b.path
 				}
-				within(t, where, func() error { run(t, "ip", strings.Fields(tc.damage)...); return nil })
+				within(t, where, func() error {
+					run(t, "ip", strings.Fields(tc.damage)...)
+					if strings.Contains(tc.damage, "name other") {
+						run(t, "ip", "link", "add", "eth0", "type", "veth", "peer", "name", "eth1")
+					}
+					return nil
+				})
 				if restart {
 					l.restart(network.Config{})
 				}
@@ -68,26 +75,21 @@ func TestEnsureMends(t *testing.T) {
 func TestListFindsLinksWithoutNamespace(t *testing.T) {
 	l := newLab(t, network.Config{})
 	a := l.pod("a")
-	run(t, "umount", a.path)
-	if err := os.Remove(a.path); err != nil {
-		t.Fatal(err)
-	}
-	// A process would keep it alive; here only the kernel's clean-up races us.
-	uids, err := l.List(t.Context())
+	alive, err := os.Open(a.path) // as a process in it would keep it
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, uid := range uids {
-		if err := l.Remove(t.Context(), uid); err != nil {
-			t.Error(err)
-		}
+	defer alive.Close()
+	run(t, "umount", "-l", a.path)
+	if err := os.Remove(a.path); err != nil {
+		t.Fatal(err)
 	}
-	eventually(t, patience, func() error {
-		if text := run(t, "ip", "link"); strings.Contains(text, "alias podstead:") {
-			return errors.New(text)
-		}
-		return nil
-	})
+	if uids, err := l.List(t.Context()); err != nil || len(uids) != 1 || uids[0] != "a" {
+		t.Errorf("List = %q, %v, want a", uids, err)
+	}
+	if err := l.Remove(t.Context(), "a"); err != nil {
+		t.Error(err)
+	}
 	nothingLeft(t, l)
 }
 

@@ -73,6 +73,17 @@ func TestReachability(t *testing.T) {
 	}
 }
 
+// TestNobodyHasToAnswerForTheGateway: pods work on a host that answers
+// neither ARP nor neighbour discovery, as some firewalls have it.
+func TestNobodyHasToAnswerForTheGateway(t *testing.T) {
+	l := newLab(t, network.Config{})
+	nft(t, "table inet strict {\nchain in {\ntype filter hook input priority 0\nmeta l4proto ipv6-icmp drop\n}\n}\ntable arp strict {\nchain in {\ntype filter hook input priority 0\npolicy drop\n}\n}")
+	a, b := l.pod("a"), l.pod("b")
+	serve(t, a.path, ":80", "a")
+	reaches(t, b.path, "tcp", at(a.v4, 80), "a")
+	reaches(t, b.path, "tcp", at(a.v6, 80), "a")
+}
+
 // TestLoopback6IsRefused: clients that try ::1 first must fall back at once.
 func TestLoopback6IsRefused(t *testing.T) {
 	l := newLab(t, network.Config{})

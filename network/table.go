@@ -68,8 +68,8 @@ func (t *table) ensure(ctx context.Context, base *ruleset) error {
 	return nil
 }
 
-// set makes the table be as wanted: whole the first time, by difference
-// later; in one transaction either way.
+// set makes the table be as wanted: whole the first time and when somebody
+// changed it, else by difference; in one transaction either way.
 func (t *table) set(ctx context.Context, want *ruleset) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -80,22 +80,67 @@ func (t *table) set(ctx context.Context, want *ruleset) error {
 		if t.applied.equal(want) {
 			return nil
 		}
-		if t.difference(ctx, want) == nil {
-			return t.took(ctx, want)
+		done, err := t.alone(ctx, func() bool { return t.unchanged(ctx) && t.difference(ctx, want) == nil })
+		if err != nil {
+			return err
 		}
-		// Somebody changed the table: set it whole.
+		if done {
+			t.applied = want
+			return nil
+		}
 	}
-	if err := t.whole(ctx, want); err != nil {
-		return err
-	}
-	return t.took(ctx, want)
+	return t.put(ctx, want)
 }
 
-func (t *table) took(ctx context.Context, want *ruleset) error {
-	t.present, t.applied = true, want
-	var err error
-	t.seen, err = t.list(ctx)
-	return err
+// attempts is how often the table is set whole until nobody else changes
+// rules meanwhile.
+const attempts = 5
+
+// put sets the table whole.
+func (t *table) put(ctx context.Context, want *ruleset) error {
+	for range attempts {
+		var failed error
+		done, err := t.alone(ctx, func() bool {
+			failed = t.whole(ctx, want)
+			return failed == nil
+		})
+		if failed != nil || err != nil {
+			return errors.Join(failed, err)
+		}
+		t.present, t.applied = true, want
+		if done {
+			return nil
+		}
+	}
+	// Others change their rules all the time. What they could have done to
+	// ours meanwhile is taken for ours until the next change.
+	return nil
+}
+
+// alone makes one change and remembers how nft lists the table after it. It
+// tells whether the change was made and nobody else changed anything between
+// its begin and the listing: each transaction counts the kernel's generation
+// up by one.
+func (t *table) alone(ctx context.Context, change func() bool) (bool, error) {
+	before, err := generation()
+	if err != nil || !change() {
+		return false, err
+	}
+	seen, listErr := t.list(ctx)
+	after, err := generation()
+	if ctx.Err() != nil {
+		return false, ctx.Err()
+	}
+	if err != nil {
+		return false, err
+	}
+	t.seen = seen
+	return listErr == nil && after == before+1, nil
+}
+
+func (t *table) unchanged(ctx context.Context) bool {
+	now, err := t.list(ctx)
+	return err == nil && now == t.seen
 }
 
 func (t *table) whole(ctx context.Context, want *ruleset) error {
@@ -143,17 +188,13 @@ func (t *table) repair(ctx context.Context) (bool, error) {
 		t.present = false
 		return false, nil
 	}
-	now, err := t.list(ctx)
-	if err == nil && now == t.seen {
+	if t.unchanged(ctx) {
 		return false, nil
 	}
 	if ctx.Err() != nil {
 		return false, ctx.Err()
 	}
-	if err := t.whole(ctx, t.applied); err != nil {
-		return false, err
-	}
-	return true, t.took(ctx, t.applied)
+	return true, t.put(ctx, t.applied)
 }
 
 // remove deletes the table.

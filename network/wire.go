@@ -107,14 +107,16 @@ func (w wire) ensureLink() (netlink.Link, error) {
 	if err := errors.Join(unlessGone(hostErr), unlessGone(podErr)); err != nil {
 		return nil, fmt.Errorf("find link %s: %w", w.name, err)
 	}
-	if hostErr == nil && podErr == nil && end.Attrs().ParentIndex == host.Attrs().Index {
+	if hostErr == nil && podErr == nil && end.Attrs().ParentIndex == host.Attrs().Index && host.Attrs().ParentIndex == end.Attrs().Index {
 		return host, w.mark(host)
 	}
 	if hostErr == nil {
 		if err := netlink.LinkDel(host); unlessGone(err) != nil {
 			return nil, fmt.Errorf("remove link %s that leads nowhere: %w", w.name, err)
 		}
-	} else if podErr == nil {
+		end, podErr = h.LinkByName(podLink) // It went too if it was the other end.
+	}
+	if podErr == nil {
 		if err := h.LinkDel(end); unlessGone(err) != nil {
 			return nil, fmt.Errorf("remove a link %s that is not ours from the pod: %w", podLink, err)
 		}

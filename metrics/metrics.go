@@ -115,6 +115,7 @@ type Server struct {
 	meter   *meter
 	process *prometheus.Registry
 	slots   chan struct{}
+	rows    sync.Pool // of *rows
 
 	mu     sync.Mutex
 	status Status         // guarded by mu

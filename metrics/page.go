@@ -36,8 +36,7 @@ func pages() []page {
 // write gives the families to encode, one after the other, and returns how
 // many series there were and how many were left out. A family is whole or not
 // there.
-func (p *page) write(v *view, drop map[string]bool, limit int, encode func(*dto.MetricFamily) error) (series, dropped int, err error) {
-	r := rows{drop: drop}
+func (p *page) write(v *view, r *rows, limit int, encode func(*dto.MetricFamily) error) (series, dropped int, err error) {
 	for i := range p.families {
 		f := &p.families[i]
 		out := r.fill(f, v)

@@ -1,6 +1,7 @@
 package cgroups
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,6 +12,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/podstead/podstead/pod"
 )
 
 // errGone is what reading a file of a cgroup gives that is being removed.
@@ -150,20 +153,43 @@ func readFile(path string) ([]byte, error) {
 	}
 }
 
-// readTable reads a file of lines "name number".
-func readTable(dir, name string) (map[string]int64, error) {
+// table is a file of lines "name number". It is read too often, and asked too
+// seldom, for a map to be worth its memory.
+type table []struct {
+	name string
+	n    int64
+}
+
+// get returns a number, pod.Unmeasured where the kernel does not tell it.
+func (t table) get(name string) int64 {
+	for i := range t {
+		if t[i].name == name {
+			return t[i].n
+		}
+	}
+	return pod.Unmeasured
+}
+
+// orZero is get where what is not told did not happen.
+func (t table) orZero(name string) int64 { return max(0, t.get(name)) }
+
+// readTable reads a table.
+func readTable(dir, name string) (table, error) {
 	data, err := readFile(filepath.Join(dir, name))
 	if err != nil {
 		return nil, err
 	}
-	table := map[string]int64{}
+	lines := make(table, 0, 1+bytes.Count(data, []byte("\n")))
 	for line := range strings.Lines(string(data)) {
 		key, value, ok := strings.Cut(strings.TrimSpace(line), " ")
 		if n, err := parse(value); ok && err == nil {
-			table[key] = n
+			lines = append(lines, struct {
+				name string
+				n    int64
+			}{key, n})
 		}
 	}
-	return table, nil
+	return lines, nil
 }
 
 // hasChildren tells whether a cgroup has any cgroup below it, anywhere.

@@ -28,16 +28,16 @@ func (m *Manager) Stats(_ context.Context, at string) (pod.CgroupStats, error) {
 func (m *Manager) readCPU(at string, s *pod.CgroupStats) error {
 	cpu := &pod.CPUStats{}
 	if mount, ok := m.layout.hierarchy(ctlCPU); ok {
-		table, err := readTable(filepath.Join(mount, at), "cpu.stat")
+		stat, err := readTable(filepath.Join(mount, at), "cpu.stat")
 		if err != nil {
 			return err
 		}
 		s.CPU = cpu
-		cpu.Periods, cpu.Throttled = table["nr_periods"], table["nr_throttled"]
-		cpu.ThrottledTime = time.Duration(table["throttled_time"]) + time.Duration(table["throttled_usec"])*time.Microsecond
-		cpu.Total = time.Duration(table["usage_usec"]) * time.Microsecond
-		cpu.User = time.Duration(table["user_usec"]) * time.Microsecond
-		cpu.System = time.Duration(table["system_usec"]) * time.Microsecond
+		cpu.Periods, cpu.Throttled = stat.orZero("nr_periods"), stat.orZero("nr_throttled")
+		cpu.ThrottledTime = time.Duration(stat.orZero("throttled_time")) + time.Duration(stat.orZero("throttled_usec"))*time.Microsecond
+		cpu.Total = time.Duration(stat.orZero("usage_usec")) * time.Microsecond
+		cpu.User = time.Duration(stat.orZero("user_usec")) * time.Microsecond
+		cpu.System = time.Duration(stat.orZero("system_usec")) * time.Microsecond
 	}
 	if m.layout.mode == V2 {
 		return nil
@@ -110,9 +110,9 @@ func (m *Manager) OOMKills(_ context.Context, at string) (int64, error) {
 	if m.layout.mode == V2 {
 		name = "memory.events"
 	}
-	table, err := readTable(filepath.Join(mount, at), name)
+	stat, err := readTable(filepath.Join(mount, at), name)
 	if err != nil {
 		return 0, fmt.Errorf("read OOM kills of cgroup %s: %w", at, err)
 	}
-	return table["oom_kill"], nil
+	return stat.orZero("oom_kill"), nil
 }

@@ -25,24 +25,12 @@ func (m *Manager) readMemory(at string, s *pod.CgroupStats) error {
 	return nil
 }
 
-// table is a file of names and numbers.
-type table map[string]int64
-
-// get returns a number, pod.Unmeasured where the kernel does not tell it.
-func (t table) get(name string) int64 {
-	if n, ok := t[name]; ok {
-		return n
-	}
-	return pod.Unmeasured
-}
-
 func readMemoryV2(dir string) (*pod.MemoryStats, error) {
 	usage, err1 := readNumber(dir, "memory.current")
-	raw, err2 := readTable(dir, "memory.stat")
-	rawEvents, err3 := readTable(dir, "memory.events")
+	stat, err2 := readTable(dir, "memory.stat")
+	events, err3 := readTable(dir, "memory.events")
 	swap, err4 := optional(readNumber(dir, "memory.swap.current"))
 	peak, err5 := optional(readNumber(dir, "memory.peak")) // since 5.19
-	stat, events := table(raw), table(rawEvents)
 	return &pod.MemoryStats{
 		Usage: usage, Peak: peak, Swap: swap,
 		RSS: stat.get("anon"), Cache: stat.get("file"), Mapped: stat.get("file_mapped"), Kernel: stat.get("kernel"),
@@ -57,12 +45,11 @@ func readMemoryV2(dir string) (*pod.MemoryStats, error) {
 
 func readMemoryV1(dir string) (*pod.MemoryStats, error) {
 	usage, err1 := readNumber(dir, "memory.usage_in_bytes")
-	raw, err2 := readTable(dir, "memory.stat")
-	rawOOM, err3 := readTable(dir, "memory.oom_control")
+	stat, err2 := readTable(dir, "memory.stat")
+	oom, err3 := readTable(dir, "memory.oom_control")
 	peak, err4 := optional(readNumber(dir, "memory.max_usage_in_bytes"))
 	hits, err5 := optional(readNumber(dir, "memory.failcnt"))
 	kernel, err6 := optional(readNumber(dir, "memory.kmem.usage_in_bytes"))
-	stat, oom := table(raw), table(rawOOM)
 	return &pod.MemoryStats{
 		Usage: usage, Peak: peak, Kernel: kernel, Swap: stat.get("total_swap"),
 		RSS: stat.get("total_rss"), Cache: stat.get("total_cache"), Mapped: stat.get("total_mapped_file"),

@@ -43,7 +43,7 @@ const maxLabel = 256
 
 // rows turns values into the form that the encoders take. It is used for one
 // family after the other, so that a page costs the memory of its largest
-// family, not of all of them.
+// family, not of all of them, and is kept for the next page.
 type rows struct {
 	family  *family
 	drop    map[string]bool
@@ -66,7 +66,9 @@ type slot struct {
 // fill collects the rows of a family.
 func (r *rows) fill(f *family, v *view) *dto.MetricFamily {
 	r.family, r.used = f, 0
+	out := r.out.Metric[:0]
 	r.out.Reset()
+	r.out.Metric = out
 	r.out.Name, r.out.Help, r.out.Type = &f.name, &f.help, &f.kind
 	if f.histograms != nil {
 		f.histograms(v, r.addHistogram)

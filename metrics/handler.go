@@ -10,6 +10,7 @@ import (
 
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
 )
 
 // maxScrapes is how many scrapes are answered at the same time.
@@ -60,8 +61,11 @@ func (s *Server) scrape(p *page) http.Handler {
 }
 
 func (s *Server) writePage(w io.Writer, format expfmt.Format, p *page, v *view) error {
-	encoder := expfmt.NewEncoder(w, format)
-	series, dropped, err := p.write(v, s.drop, s.cfg.MaxSeries, encoder.Encode)
+	// No name here needs to be escaped, for which all rows would be copied.
+	encoder := expfmt.NewEncoder(w, format.WithEscapingScheme(model.NoEscaping))
+	r := s.rows.Get().(*rows)
+	defer s.rows.Put(r)
+	series, dropped, err := p.write(v, r, s.cfg.MaxSeries, encoder.Encode)
 	if err != nil {
 		return err
 	}

@@ -115,6 +115,7 @@ type Server struct {
 	meter   *meter
 	process *prometheus.Registry
 	slots   chan struct{}
+	rows    sync.Pool // of *rows
 
 	mu     sync.Mutex
 	status Status         // guarded by mu
@@ -145,10 +146,12 @@ func (s *Server) setStatus(st Status) {
 func (s *Server) view(ctx context.Context, p *page) *view {
 	now := time.Now()
 	v := &view{cfg: &s.cfg, snap: s.cfg.Snapshots.Latest(), now: now, server: s}
+	if p.disk {
+		v.disk = s.meter.get(now)
+	}
 	if p.stats {
 		v.stats = s.sampler.get(ctx, now)
-		v.disk = s.meter.get(now)
-		v.findSubjects()
+		v.findSubjects(p.limits)
 	}
 	if p.probes && s.cfg.Probes != nil {
 		v.probes = s.cfg.Probes.All()

@@ -12,9 +12,11 @@ import (
 type page struct {
 	path, about string
 	families    []family
-	// stats and probes tell what the families read besides the snapshot;
+	// What the families read besides the snapshot: statistics of what runs,
+	// disk use, limits, reports on probes.
+	stats, disk, limits, probes bool
 	// process adds the metrics of Go and of podstead's process.
-	stats, probes, process bool
+	process bool
 	// textOnly pages are not offered as OpenMetrics, which would rename the
 	// counters of cAdvisor's whose names don't end in _total.
 	textOnly bool
@@ -24,9 +26,9 @@ type page struct {
 func pages() []page {
 	return []page{
 		{path: "/metrics", about: "podstead's own, and the kubelet's as far as they can be filled truthfully. The metrics of Go (`go_*`) and of the process (`process_*`) come with it.",
-			families: slices.Concat(ownFamilies(), kubeletFamilies()), stats: true, process: true},
+			families: slices.Concat(ownFamilies(), kubeletFamilies()), disk: true, process: true},
 		{path: "/metrics/cadvisor", about: "What containers and pods use, under cAdvisor's names. A pod's own rows have no container and no image.",
-			families: cadvisorFamilies(), stats: true, textOnly: true},
+			families: cadvisorFamilies(), stats: true, disk: true, limits: true, textOnly: true},
 		{path: "/metrics/resource", about: "The same in short, for readers such as metrics-server.", families: resourceFamilies(), stats: true},
 		{path: "/metrics/probes", about: "What became of probes.", families: probeFamilies(), probes: true},
 		{path: "/metrics/state", about: "What pods are like, under the names of kube-state-metrics.", families: stateFamilies()},
@@ -36,8 +38,7 @@ func pages() []page {
 // write gives the families to encode, one after the other, and returns how
 // many series there were and how many were left out. A family is whole or not
 // there.
-func (p *page) write(v *view, drop map[string]bool, limit int, encode func(*dto.MetricFamily) error) (series, dropped int, err error) {
-	r := rows{drop: drop}
+func (p *page) write(v *view, r *rows, limit int, encode func(*dto.MetricFamily) error) (series, dropped int, err error) {
 	for i := range p.families {
 		f := &p.families[i]
 		out := r.fill(f, v)

@@ -45,6 +45,7 @@ func New(cfg Config) *Server {
 	for _, label := range cfg.Drop {
 		s.drop[label] = true
 	}
+	s.rows.New = func() any { return &rows{drop: s.drop} }
 	s.sampler, s.meter = &sampler{cfg: &s.cfg}, newMeter(&s.cfg)
 	s.process.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return s

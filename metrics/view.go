@@ -56,14 +56,15 @@ func running(c *pod.ContainerView) bool {
 	return c.PID != 0 && c.CgroupPath != "" && c.Role != pod.RolePause
 }
 
-// findSubjects lists what runs, with what was read of it.
-func (v *view) findSubjects() {
+// findSubjects lists what runs, with what was read of it, and its limits if
+// these are wanted.
+func (v *view) findSubjects(limits bool) {
 	for i := range v.snap.Pods {
 		p := &v.snap.Pods[i]
 		first := len(v.subjects)
 		for j := range p.Containers {
 			if c := &p.Containers[j]; running(c) {
-				v.addContainer(p, c)
+				v.addContainer(p, c, limits)
 			}
 		}
 		if len(v.subjects) > first {
@@ -72,14 +73,14 @@ func (v *view) findSubjects() {
 	}
 }
 
-func (v *view) addContainer(p *pod.View, c *pod.ContainerView) {
+func (v *view) addContainer(p *pod.View, c *pod.ContainerView, limits bool) {
 	s := subject{pod: p, container: c, status: statusOf(p.Pod, c.Name)}
 	image := ""
 	if s.status != nil {
 		image = s.status.Image
 	}
 	s.labels = []string{c.Name, c.CgroupPath, image, c.ID, p.Instance.Namespace, p.Instance.Name}
-	if spec := pod.ContainerSpec(p.Pod, c.Name); spec != nil && v.cfg.Limits != nil {
+	if spec := pod.ContainerSpec(p.Pod, c.Name); limits && spec != nil && v.cfg.Limits != nil {
 		s.resources, _ = v.cfg.Limits.Container(p.Pod, spec)
 	}
 	if v.stats != nil {

@@ -121,6 +121,8 @@ func restartCause(before pod.Container) pod.RestartCause {
 		return pod.RestartRuntime
 	case before.Exit.Reason == pod.ExitOOMKilled:
 		return pod.RestartOOM
+	case before.Stopping != nil && before.Stopping.Failure:
+		return pod.RestartLiveness
 	case before.Stopping != nil:
 		return pod.RestartStopped
 	default:

@@ -65,6 +65,9 @@ func TestProbesAreMadeInTheirTurnAndJudge(t *testing.T) {
 		if !told(a, "Killing", "its liveness probe failed: status 503") {
 			t.Errorf("events %v", a.Latest().Events)
 		}
+		if got := a.Latest().Counters.Restarts; got[pod.RestartLiveness] != 1 || len(got) != 1 {
+			t.Errorf("restarts are counted as %v, want one for liveness", got)
+		}
 	})
 }
 

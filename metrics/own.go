@@ -125,8 +125,8 @@ func workFamilies() []family {
 	return []family{
 		value("podstead_work_queue_depth", gauge, "Pods that wait for others to be worked on first.", func(v *view) float64 { return float64(v.snap.Counters.Queued) }),
 		value("podstead_operations_in_flight", gauge, "Operations that run now.", func(v *view) float64 { return float64(v.snap.Counters.Running) }),
-		counters("podstead_restarts_total", []string{"cause"}, "Restarts of containers by cause: exit (it ended by itself), oom, stopped (it was stopped to be restarted), runtime (nobody knows how it ended).", func(c *pod.Counters, row func(uint64, string)) {
-			for _, cause := range []pod.RestartCause{pod.RestartExit, pod.RestartOOM, pod.RestartRuntime, pod.RestartStopped} {
+		counters("podstead_restarts_total", []string{"cause"}, "Restarts of containers by cause: exit (it ended by itself), oom, liveness (a probe or its postStart hook failed), stopped (it was stopped to be restarted), runtime (nobody knows how it ended).", func(c *pod.Counters, row func(uint64, string)) {
+			for _, cause := range []pod.RestartCause{pod.RestartExit, pod.RestartLiveness, pod.RestartOOM, pod.RestartRuntime, pod.RestartStopped} {
 				row(c.Restarts[cause], string(cause))
 			}
 		}),

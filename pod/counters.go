@@ -10,10 +10,11 @@ type RestartCause string
 
 // The causes of restarts.
 const (
-	RestartExit    RestartCause = "exit"    // it ended by itself
-	RestartOOM     RestartCause = "oom"     // the kernel killed it for want of memory
-	RestartStopped RestartCause = "stopped" // it was stopped: a changed spec, a request, a liveness probe
-	RestartRuntime RestartCause = "runtime" // it ended and nobody knows how
+	RestartExit     RestartCause = "exit"     // it ended by itself
+	RestartOOM      RestartCause = "oom"      // the kernel killed it for want of memory
+	RestartLiveness RestartCause = "liveness" // a probe or its postStart hook failed
+	RestartStopped  RestartCause = "stopped"  // it was stopped: a changed spec, a request
+	RestartRuntime  RestartCause = "runtime"  // it ended and nobody knows how
 )
 
 // PullResult is how the fetching of an image ended.

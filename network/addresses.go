@@ -143,15 +143,18 @@ func (a *addresses) leaving(uid types.UID) error {
 	return a.observe()
 }
 
-// release frees the addresses of a pod whose link is gone.
-func (a *addresses) release(uid types.UID) {
+// release frees the addresses of a pod whose link is gone. It tells whether
+// the pod was the last that had any.
+func (a *addresses) release(uid types.UID) (last bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	had := len(a.held[uid]) > 0
 	for _, address := range a.held[uid] {
 		delete(a.used, address)
 	}
 	delete(a.held, uid)
 	delete(a.gone, uid)
+	return had && len(a.held) == 0
 }
 
 // holders returns the addresses of all pods that are not being removed.

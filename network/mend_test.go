@@ -190,3 +190,20 @@ func TestWithoutIPv6(t *testing.T) {
 		return nil
 	})
 }
+
+// TestTableGoesWithTheLastPod and comes with the next.
+func TestTableGoesWithTheLastPod(t *testing.T) {
+	l := newLab(t, network.Config{})
+	for range 2 {
+		a := l.pod("a")
+		l.open(map[node][]pod.PortMapping{a: both("", 8080, 80)})
+		ourTable(t)
+		if err := l.Remove(t.Context(), "a"); err != nil {
+			t.Fatal(err)
+		}
+		l.open(nil)
+		if rest := run(t, "nft", "list", "ruleset"); rest != "" {
+			t.Errorf("left: %s", rest)
+		}
+	}
+}

@@ -88,7 +88,10 @@ type Network struct {
 	warn   warnings
 	// setting lets one Set at a time through.
 	setting sync.Mutex
-	preset  sync.Mutex
+	// preset guards making: how many networks are being made, which need the
+	// table though no pod has an address yet.
+	preset sync.Mutex
+	making int
 }
 
 // New changes nothing on the host.
@@ -160,6 +163,7 @@ func (n *Network) ensure(ctx context.Context, w wire, p *corev1.Pod) ([]string, 
 	if err := n.prepareHost(ctx, six); err != nil {
 		return nil, err
 	}
+	defer n.made()
 	if err := ensureNamespace(w.path, sysctls(p)); err != nil {
 		return nil, err
 	}
@@ -184,14 +188,36 @@ func (n *Network) ensure(ctx context.Context, w wire, p *corev1.Pod) ([]string, 
 	return ips, nil
 }
 
-// prepareHost makes the host ready for its first pod.
+// prepareHost makes the host ready for its first pod. Each that succeeds is
+// followed by made.
 func (n *Network) prepareHost(ctx context.Context, six bool) error {
 	n.preset.Lock()
 	defer n.preset.Unlock()
 	if err := n.rules.ensure(ctx, n.render(pod.NetworkConfig{})); err != nil {
 		return err
 	}
-	return forward(six)
+	if err := forward(six); err != nil {
+		return err
+	}
+	n.making++
+	return nil
+}
+
+func (n *Network) made() {
+	n.preset.Lock()
+	defer n.preset.Unlock()
+	n.making--
+}
+
+// tidy deletes the table when there is no pod that needs it. It tells whether
+// there was none.
+func (n *Network) tidy(ctx context.Context) (bool, error) {
+	n.preset.Lock()
+	defer n.preset.Unlock()
+	if held, err := n.addrs.holders(); err != nil || len(held) > 0 || n.making > 0 {
+		return false, err
+	}
+	return true, n.rules.remove(ctx)
 }
 
 // ensureNamespace pins a namespace at path unless one is. Loopback is up and
@@ -213,9 +239,9 @@ func ensureNamespace(path string, sysctls []corev1.Sysctl) error {
 }
 
 // Remove takes the pod's link, routes and namespace away and frees its
-// addresses when they are gone. A pod without any is no error. Processes that
+// addresses when they are gone; with the last pod, our table. A pod without any is no error. Processes that
 // are still in the namespace keep it alive, out of reach.
-func (n *Network) Remove(_ context.Context, uid types.UID) error {
+func (n *Network) Remove(ctx context.Context, uid types.UID) error {
 	path, err := n.path(uid)
 	if err != nil {
 		return err
@@ -230,7 +256,11 @@ func (n *Network) Remove(_ context.Context, uid types.UID) error {
 	if err := nspin.Unpin(path); err != nil {
 		return fmt.Errorf("network of pod %s: %w", uid, err)
 	}
-	n.addrs.release(uid)
+	if n.addrs.release(uid) {
+		if _, err := n.tidy(ctx); err != nil {
+			return fmt.Errorf("network of pod %s: %w", uid, err)
+		}
+	}
 	return nil
 }
 

@@ -19,6 +19,12 @@ import (
 func (n *Network) Set(ctx context.Context, c pod.NetworkConfig) error {
 	n.setting.Lock()
 	defer n.setting.Unlock()
+	if len(c.Pods) == 0 {
+		if none, err := n.tidy(ctx); none || err != nil {
+			n.wanted.put(c)
+			return err
+		}
+	}
 	bad := check(c)
 	if err := n.rules.set(ctx, n.render(c)); err != nil {
 		return errors.Join(bad, err)

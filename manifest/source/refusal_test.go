@@ -64,7 +64,7 @@ func TestWhatTakesThePlaceOfAManifestKeepsItsPod(t *testing.T) {
 	path := filepath.Join(dir, "web.yaml")
 	r, _ := start(t, d.Run)
 	for name, script := range map[string]string{
-		"fifo": `rm web.yaml; mkfifo web.yaml`, "directory": `rm web.yaml; mkdir web.yaml`,
+		"fifo": `mkfifo .f; mv -T .f web.yaml`, "directory": `mkdir .d`,
 		"dangling": `ln -s nowhere .l; mv -T .l web.yaml`, "huge": `truncate -s 5G web.yaml`,
 		"writable": `chmod 666 web.yaml`, "foreign": `chown 1234 web.yaml`,
 		"borrowed": `mkdir -m 777 .w; printf %s "$NEW" >.w/x; ln -s .w/x .l; mv -T .l web.yaml`,
@@ -76,12 +76,27 @@ func TestWhatTakesThePlaceOfAManifestKeepsItsPod(t *testing.T) {
 			put(t, path, doc("web", name))
 			r.untilPods(t, map[string]string{"web": name})
 			shell(t, dir, script, doc("web", "stolen"))
+			if name == "directory" { // which no rename puts over a file
+				exchange(t, filepath.Join(dir, ".d"), path)
+			}
 			s, _ := r.until(t, "problem", func(s pod.SourceState) bool { return len(s.Problems) == 1 })
 			wantImages(t, s, map[string]string{"web": name})
 			if !strings.Contains(s.Problems[0].Consequence, "default/web keeps running") || len(s.Unreadable) > 0 {
 				t.Errorf("problem %v (%s), unreadable %v", s.Problems[0], s.Problems[0].Consequence, s.Unreadable)
 			}
 		})
+	}
+}
+
+// exchange swaps two files at one moment: between an rm and what follows it a
+// manifest would be gone.
+func exchange(t *testing.T, a, b string) {
+	t.Helper()
+	if err := unix.Renameat2(unix.AT_FDCWD, a, unix.AT_FDCWD, b, unix.RENAME_EXCHANGE); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(a); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -31,7 +31,6 @@ func (h *Host) Start() {
 	h.t.Helper()
 	h.StartWithoutWaiting()
 	h.WaitReady(30 * time.Second)
-	h.wired(time.Minute)
 }
 
 // WaitReady waits until podstead is ready and one containerd runs.

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -245,17 +244,6 @@ func (h *Host) elsewhere(link string) bool {
 		}
 	}
 	return len(addresses) > 0
-}
-
-// wired waits until the network of pods is set for the first time.
-func (h *Host) wired(within time.Duration) {
-	h.t.Helper()
-	h.Eventually(within, func() error {
-		if out, err := exec.CommandContext(h.t.Context(), "nft", append([]string{"list"}, strings.Fields(h.table())...)...).CombinedOutput(); err != nil {
-			return fmt.Errorf("the network is not set yet: %w: %s", err, out)
-		}
-		return nil
-	})
 }
 
 // Eventually waits for a condition. A condition that does not hold says why.

@@ -36,7 +36,10 @@ func (l *loop) prepare(ps *podState, a plan.Prepare) func(context.Context) (fact
 		if err != nil {
 			return nil, fmt.Errorf("prepare the sandbox of pod %s: %w", i.Key, err)
 		}
-		return func(*loop) { ps.sandboxes[i.Number] = sandbox }, nil
+		return func(*loop) {
+			ps.sandboxes[i.Number] = sandbox
+			delete(ps.unwired, i.Number)
+		}, nil
 	}
 }
 
@@ -219,6 +222,7 @@ func (l *loop) teardown(ps *podState, a plan.Teardown) func(context.Context) (fa
 				ps.evicted = l.cfg.Settings.Evicted(ps.evicted, reason, l.cfg.Now().Moment)
 			}
 			delete(ps.exceeded, a.Instance)
+			delete(ps.unwired, a.Instance)
 			delete(ps.cleared, a.Instance)
 			maps.DeleteFunc(ps.resolved, func(n plan.Name, _ pod.Image) bool { return n.Instance <= a.Instance })
 			clear(ps.failed)

@@ -26,6 +26,7 @@ type podState struct {
 	failed       map[string]plan.Failure
 	killed       map[string]pod.Moment
 	exceeded     map[int]string
+	unwired      map[int]bool
 	evicted      plan.Evictions
 	measuring    measuring
 	// cleared is what the instances were whose containers a teardown removed.
@@ -65,6 +66,7 @@ func newPodState(key pod.Key, seen pod.Stamp) *podState {
 		failed:     map[string]plan.Failure{},
 		killed:     map[string]pod.Moment{},
 		exceeded:   map[int]string{},
+		unwired:    map[int]bool{},
 		cleared:    map[int]*pod.Desired{},
 		busy:       map[string]bool{},
 		oomKills:   map[containerName]uint64{},
@@ -159,6 +161,7 @@ func (l *loop) have(ps *podState) plan.Have {
 		Failed:       ps.failed,
 		Killed:       ps.killed,
 		Exceeded:     ps.exceeded,
+		Unwired:      ps.unwired,
 		Cleared:      ps.cleared,
 		Verdicts:     l.verdicts,
 		Evicted:      ps.evicted,

@@ -64,6 +64,8 @@ type Config struct {
 type Event struct {
 	// UID is the pod that it is about; empty for all.
 	UID types.UID
+	// CutOff tells that the pod's link is gone: Ensure makes it again.
+	CutOff bool
 	// Message says what was found and what is done now.
 	Message string
 }

@@ -118,7 +118,7 @@ func (n *Network) mendHost(told map[types.UID]bool) error {
 		link, ok := index[uid]
 		if !ok {
 			if !told[uid] {
-				n.cfg.Report(Event{uid, "somebody removed the link " + linkName(n.owner, uid) + " of the pod: it is unreachable until its network is made again"})
+				n.cfg.Report(Event{UID: uid, CutOff: true, Message: "somebody removed the link " + linkName(n.owner, uid) + " of the pod: it is made again"})
 			}
 			told[uid] = true
 			continue
@@ -137,7 +137,7 @@ func (n *Network) reroute(uid types.UID, a netip.Addr, link int) error {
 	if err := keepRoute(a, link); err != nil {
 		return err
 	}
-	n.cfg.Report(Event{uid, fmt.Sprintf("somebody removed the route to %s: it was put back", a)})
+	n.cfg.Report(Event{UID: uid, Message: fmt.Sprintf("somebody removed the route to %s: it was put back", a)})
 	return nil
 }
 

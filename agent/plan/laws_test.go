@@ -154,7 +154,7 @@ func disturb(t *rapid.T, w *world) {
 	switch rapid.SampledFrom([]string{
 		"manifest", "manifest", "manifest", "remove", "keep", "exit", "exit", "exit", "advance", "advance",
 		"crash", "crash", "crash loop", "cut off", "reboot", "runtime", "registry", "stubborn", "restart",
-		"verdict", "verdict", "slow",
+		"verdict", "verdict", "slow", "cut off from the network",
 	}).Draw(t, "event") {
 	case "manifest":
 		w.want = plan.Want{Desired: randomPod(t, w.key)}
@@ -192,6 +192,10 @@ func disturb(t *rapid.T, w *world) {
 		}).Draw(t, "kind")
 		w.judged(rapid.SampledFrom([]string{"a", "b", "s"}).Draw(t, "name"), kind,
 			rapid.SampledFrom([]pod.ProbeOutcome{pod.ProbeFailure, pod.ProbeSuccess}).Draw(t, "outcome"))
+	case "cut off from the network":
+		for n := range w.sandboxes {
+			w.unwired[n] = true
+		}
 	case "slow":
 		w.slow = !w.slow
 	case "restart":

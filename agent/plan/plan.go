@@ -94,6 +94,8 @@ type Have struct {
 	// LimitsLost says that the host forgot the limits of what runs: they have
 	// to be set again.
 	LimitsLost bool
+	// Unwired tells, by instance, that somebody took a pod's link away.
+	Unwired map[int]bool
 	// Killed is when SIGKILL was last sent to a container.
 	Killed map[string]pod.Moment
 	// Verdicts are the outcomes of probes and hooks; of what is not in it

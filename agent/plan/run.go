@@ -24,11 +24,22 @@ func (p *planner) run(l *life, d *pod.Desired) {
 		p.Notes = append(p.Notes, l.sandbox.Notes...)
 	}
 	p.wakeAtDeadline(l, d.Pod)
+	p.rewire(l, d)
 	p.postStart(l)
 	p.stopChanged(l, d)
 	p.amend(l, d)
 	p.start(l, d)
 	p.sweep(l)
+}
+
+// rewire connects a pod anew that somebody cut off. Its containers go on.
+func (p *planner) rewire(l *life, d *pod.Desired) {
+	if !p.have.Unwired[l.number] || l.sandbox == nil || !l.sandbox.Ready {
+		return
+	}
+	a := Prepare{Instance: l.number, Desired: d}
+	p.try(a)
+	p.noteFailure(a, "its network, of which somebody removed the link, can't be made again: that")
 }
 
 // collect reaps exited containers: before that nothing follows them.

@@ -82,6 +82,10 @@ func (w *world) command(d *datadriven.TestData) error {
 		if !w.judged(d.CmdArgs[0].Key, pod.ProbeKind(d.CmdArgs[1].Key), pod.ProbeOutcome(d.CmdArgs[2].Key)) {
 			return fmt.Errorf("no running container %s", d.CmdArgs[0].Key)
 		}
+	case "unwire":
+		for n := range w.sandboxes {
+			w.unwired[n] = true
+		}
 	case "slow":
 		w.slow = d.CmdArgs[0].Key == "on"
 	case "restart":

@@ -35,6 +35,7 @@ type world struct {
 	killed   map[string]pod.Moment
 	exceeded map[int]string
 	evicted  plan.Evictions
+	unwired  map[int]bool
 	restart  map[string]bool
 
 	// verdicts of probes and hooks outlive podstead, not the host.
@@ -66,7 +67,7 @@ func newWorld() *world {
 		containers: map[string]pod.Container{}, sandboxes: map[int]pod.Sandbox{},
 		registry: map[string]bool{}, images: map[string]pod.Image{},
 		begun: map[int]bool{}, resolved: map[plan.Name]pod.Image{}, failed: map[string]plan.Failure{},
-		killed: map[string]pod.Moment{}, restart: map[string]bool{}, exceeded: map[int]string{}, verdicts: map[pod.ProbeID]pod.ProbeVerdict{},
+		killed: map[string]pod.Moment{}, restart: map[string]bool{}, exceeded: map[int]string{}, unwired: map[int]bool{}, verdicts: map[pod.ProbeID]pod.ProbeVerdict{},
 		streak: map[string]int{}, sigterm: map[string]pod.Moment{},
 	}
 }
@@ -79,7 +80,7 @@ func (w *world) have() plan.Have {
 	h := plan.Have{
 		RuntimeUp: !w.runtimeDown, LastInstance: w.history, Begun: w.begun,
 		Images: w.images, Resolved: w.resolved, Failed: w.failed, Killed: w.killed, Verdicts: w.verdicts,
-		Exceeded: w.exceeded, Evicted: w.evicted,
+		Exceeded: w.exceeded, Evicted: w.evicted, Unwired: w.unwired,
 	}
 	for _, c := range w.containers {
 		h.Containers = append(h.Containers, c)
@@ -164,6 +165,7 @@ func (w *world) carryOut(a plan.Action) {
 		return
 	case plan.Prepare:
 		w.begun[a.Instance] = true
+		delete(w.unwired, a.Instance)
 		w.sandboxes[a.Instance] = pod.Sandbox{Instance: w.instance(a.Instance), ID: fmt.Sprintf("s%d.%d", a.Instance, w.boot), Ready: true}
 	case plan.Start:
 		w.start(a)
@@ -370,6 +372,7 @@ func (w *world) teardown(a plan.Teardown) {
 	}
 	delete(w.sandboxes, a.Instance)
 	delete(w.begun, a.Instance)
+	delete(w.unwired, a.Instance)
 	if reason := w.exceeded[a.Instance]; reason != "" {
 		w.evicted = w.settings.Evicted(w.evicted, reason, w.now)
 	}

@@ -40,7 +40,7 @@ func TestPods(t *testing.T) {
 	h.Start()
 	before := settled(h)
 	t.Run("row", func(t *testing.T) {
-		for _, rows := range [][]row{statusRows, volumeRows, securityRows, resourceRows, imageRows, logRows, healthRows, hookRows} {
+		for _, rows := range [][]row{statusRows, volumeRows, securityRows, resourceRows, imageRows, logRows, healthRows, hookRows, linkRows} {
 			for _, r := range rows {
 				t.Run(r.name, func(t *testing.T) {
 					t.Parallel()

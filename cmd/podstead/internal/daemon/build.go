@@ -148,6 +148,9 @@ func (d *daemon) buildNetwork(cfg *config.Configuration) error {
 // networkChanged tells of what others did to the network.
 func (d *daemon) networkChanged(e network.Event) {
 	message := e.Message
+	if e.CutOff {
+		d.agent.CutOff(e.UID)
+	}
 	if e.UID != "" {
 		message = fmt.Sprintf("pod %s: %s", e.UID, message)
 	}

@@ -105,6 +105,31 @@ func TestWhatWasKilledBeforeItsStartNeverRan(t *testing.T) {
 	h.await("no shim is left", func() bool { return len(h.shims()) == 0 })
 }
 
+// An earlier try that was killed, and shows only when the task is to be made,
+// is no run that ended.
+func TestWhatWasKilledInBetweenNeverRan(t *testing.T) {
+	h, img := newHostWithImage(t)
+	q := h.request(img, "between", "exit", "3")
+	h.killed(q)
+	ctx := h.scope(t.Context())
+	l, err := h.plan(ctx, &q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c, err := h.launch(ctx, l, see(l.container, nil)); err == nil {
+		t.Errorf("it was started: %+v", c)
+	}
+	if s := h.state(q.ID); s != pod.StateCreated {
+		t.Errorf("it is %s, want %s", s, pod.StateCreated)
+	}
+	if _, err := h.Start(t.Context(), q); err != nil {
+		t.Fatal(err)
+	}
+	if dead := h.reap(q.ID); dead.Exit.Code != 3 {
+		t.Errorf("exit is %+v", *dead.Exit)
+	}
+}
+
 func TestHalfMadeContainersCanBeRemoved(t *testing.T) {
 	h, img := newHostWithImage(t)
 	for steps := 1; steps <= 5; steps++ {

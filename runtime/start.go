@@ -106,11 +106,26 @@ func (r *Runtime) launch(ctx context.Context, l *launch, s sight) (pod.Container
 	if message, ok := startFailure(err); ok {
 		return r.deadOnArrival(ctx, s, message)
 	}
-	if err != nil && !isAlreadyExists(err) {
+	if isAlreadyExists(err) {
+		return r.startFound(ctx, l)
+	}
+	if err != nil {
 		return pod.Container{}, failed("make the task of container", id, err)
 	}
-	if t != nil {
-		s.task = &task.Process{ID: id, Pid: t.Pid, Status: task.Status_CREATED}
+	s.task = &task.Process{ID: id, Pid: t.Pid, Status: task.Status_CREATED}
+	return r.startTask(ctx, l, s)
+}
+
+// startFound starts a task that an earlier try has made meanwhile. One that
+// was killed on the way must not be taken for a run: the next try removes it.
+func (r *Runtime) startFound(ctx context.Context, l *launch) (pod.Container, error) {
+	id := l.container.ID
+	s, ok, err := r.look(ctx, id)
+	if err != nil {
+		return pod.Container{}, err
+	}
+	if !ok || s.task == nil || s.task.Status != task.Status_CREATED {
+		return pod.Container{}, fmt.Errorf("start container %q: an earlier try of it came in between", id)
 	}
 	return r.startTask(ctx, l, s)
 }

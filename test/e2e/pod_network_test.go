@@ -34,6 +34,7 @@ var networkRows = []networkRow{
 	{"Row03_RenamedContainerKeepsItsPort", renamedKeepsPort},
 	{"Row04_AnotherNamespaceTakesThePortOver", namespaceTakesPort},
 	{"DeletionFreesAddressLinkAndRules", deletionFrees},
+	{"PortForwardReachesThePodsLoopback", portForward},
 }
 
 // TestPodNetworks tries networks of pods side by side on one host, where

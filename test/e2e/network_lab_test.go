@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"bufio"
-	"context"
 	"fmt"
 	"net"
 	"net/netip"
@@ -14,19 +13,18 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/podstead/podstead/internal/nspin"
 	"github.com/podstead/podstead/test/harness"
 	"github.com/podstead/podstead/test/images"
 )
 
 // Addresses of the link between the host and a client outside.
 const (
-	host4, outside4 = "192.0.2.1", "192.0.2.2"
-	host6, outside6 = "2001:db8::1", "2001:db8::2"
+	host4, outside4 = harness.Host4, harness.Outside4
+	host6, outside6 = harness.Host6, harness.Outside6
 )
 
 // theHost is where the tests are, as a place to ask from.
-const theHost = "/proc/1/ns/net"
+const theHost = harness.HostNetwork
 
 // How long an answer may take, and what counts as none.
 const (
@@ -39,48 +37,6 @@ const (
 	responder        = "example.org/responder:1"
 	responderPackage = "github.com/podstead/podstead/test/responder"
 )
-
-// newOutside links the host with a network namespace beyond it, which knows
-// no way to pods, and returns its path.
-func newOutside(t *testing.T) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "outside")
-	if err := nspin.Pin(map[nspin.Kind]string{nspin.Net: path}, func() error { return ip("link set lo up") }); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = ip("link del up0")
-		if err := nspin.Unpin(path); err != nil {
-			t.Error(err)
-		}
-	})
-	ips(t, theHost, "link add up0 type veth peer name eth0 netns "+path,
-		"addr add "+host4+"/24 dev up0", "addr add "+host6+"/64 dev up0 nodad", "link set up0 up")
-	ips(t, path, "addr add "+outside4+"/24 dev eth0", "addr add "+outside6+"/64 dev eth0 nodad", "link set eth0 up")
-	return path
-}
-
-func ip(args string) error {
-	if out, err := exec.CommandContext(context.Background(), "ip", strings.Fields(args)...).CombinedOutput(); err != nil {
-		return fmt.Errorf("ip %s: %w: %s", args, err, out)
-	}
-	return nil
-}
-
-// ips runs commands of ip in a namespace.
-func ips(t *testing.T, place string, commands ...string) {
-	t.Helper()
-	if err := nspin.Inside(nspin.Net, place, func() error {
-		for _, c := range commands {
-			if err := ip(c); err != nil {
-				return err
-			}
-		}
-		return nil
-	}); err != nil {
-		t.Fatal(err)
-	}
-}
 
 // nft runs a command of nft and returns what it printed.
 func nft(t *testing.T, command string) string {
@@ -144,7 +100,7 @@ func placeOf(t *testing.T, h *harness.Host, p corev1.Pod) place {
 	return found
 }
 
-// answers waits until the pod runs that a manifest wants, and returns where.
+// placed waits until the pod runs that a manifest wants, and returns where.
 func placed(t *testing.T, h *harness.Host, name, yaml string) place {
 	t.Helper()
 	return placeOf(t, h, runs(h, name, yaml))
@@ -154,18 +110,9 @@ func at(address string, port int) string {
 	return netip.AddrPortFrom(netip.MustParseAddr(address), uint16(port)).String()
 }
 
-// open connects from a place.
-func dial(from, proto, address string, wait time.Duration) (conn net.Conn, err error) {
-	err = nspin.Inside(nspin.Net, from, func() (err error) {
-		conn, err = net.DialTimeout(proto, address, wait)
-		return err
-	})
-	return conn, err
-}
-
 // ask sends a line from a place and returns the answer.
 func ask(from, proto, address string, wait time.Duration) (string, error) {
-	conn, err := dial(from, proto, address, wait)
+	conn, err := harness.DialFrom(from, proto, address, wait)
 	if err != nil {
 		return "", err
 	}

@@ -30,7 +30,7 @@ table ip nat {
 // open connections, and damages what podstead keeps in the host's network.
 func TestNetworkOutlivesDaemons(t *testing.T) {
 	const port = 18120
-	outside := newOutside(t)
+	outside := harness.Outside(t)
 	load := exec.CommandContext(t.Context(), "nft", "-f", "-")
 	load.Stdin = strings.NewReader(foreignTable)
 	if out, err := load.CombinedOutput(); err != nil {
@@ -109,7 +109,7 @@ func connections(t *testing.T, h *harness.Host, ways map[string][2]string) map[s
 	open := map[string]net.Conn{}
 	for who, way := range ways {
 		reached(h, way[0], "tcp", way[1], "steady")
-		conn, err := dial(way[0], "tcp", way[1], answerWithin)
+		conn, err := harness.DialFrom(way[0], "tcp", way[1], answerWithin)
 		if err != nil {
 			t.Fatalf("connect %s: %v", who, err)
 		}
@@ -190,12 +190,12 @@ func policyIsNamed(t *testing.T, h *harness.Host) {
 // overlapIsRefused: who wants an address waits, by name; all else goes on.
 func overlapIsRefused(t *testing.T, h *harness.Host) {
 	within := strings.Replace(h.PodCIDRs[0], ".0/24", ".128/25", 1)
-	ips(t, theHost, "route add "+within+" via "+outside4)
+	harness.IP(t, theHost, "route add "+within+" via "+outside4)
 	gone := false
 	remove := func() {
 		if !gone {
 			gone = true
-			ips(t, theHost, "route del "+within)
+			harness.IP(t, theHost, "route del "+within)
 		}
 	}
 	defer remove()

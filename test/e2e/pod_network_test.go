@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -40,7 +41,7 @@ var networkRows = []networkRow{
 // TestPodNetworks tries networks of pods side by side on one host, where
 // afterwards nothing may be left of any.
 func TestPodNetworks(t *testing.T) {
-	outside := newOutside(t)
+	outside := harness.Outside(t)
 	h := harness.New(t, harness.Options{Config: "metrics: {address: \"" + metricsAddress + "\"}\n"})
 	addResponder(t, h)
 	h.Start()
@@ -146,12 +147,18 @@ func scanFindsNothing(t *testing.T, h *harness.Host, _ string) {
 	if !slices.Equal(got, want) {
 		t.Errorf("a scan from a pod finds %q, want %q", got, want)
 	}
-	// And whoever leads 127.0.0.0/8 out of its namespace arrives nowhere.
-	loop := placed(t, h, "loopback", answering("loopback", ""))
-	ips(t, loop.netns, "route del local 127.0.0.0/8 dev lo table local", "route del local 127.0.0.1 dev lo table local",
+	// And whoever leads 127.0.0.0/8 out of its namespace arrives nowhere, even
+	// where ports of the host have the kernel let it in.
+	loop := placed(t, h, "loopback", answering("loopback", hostPorts(18103, "")))
+	if err := nspin.Inside(nspin.Net, loop.netns, func() error {
+		return os.WriteFile("/proc/sys/net/ipv4/conf/all/route_localnet", []byte("1"), 0)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	harness.IP(t, loop.netns, "route del local 127.0.0.0/8 dev lo table local", "route del local 127.0.0.1 dev lo table local",
 		"route add 127.0.0.0/8 via 169.254.1.1 dev eth0 onlink")
 	for _, port := range []int{open, hidden, 19255} {
-		if conn, err := dial(loop.netns, "tcp", at("127.0.0.1", port), silence); err == nil {
+		if conn, err := harness.DialFrom(loop.netns, "tcp", at("127.0.0.1", port), silence); err == nil {
 			conn.Close()
 			t.Errorf("a pod reaches the host's 127.0.0.1:%d", port)
 		}
@@ -170,13 +177,13 @@ func spoofedDropped(t *testing.T, h *harness.Host, outside string) {
 	targets := []string{b.v4, host4, outside4, b.v6, host6, outside6}
 	var good []string
 	for _, source := range []string{b.v4, outside4, "8.8.8.8", "169.254.1.1", b.v6, "2001:db8::77"} {
-		ips(t, a.netns, "addr add "+source+" dev eth0 nodad")
+		harness.IP(t, a.netns, "addr add "+source+" dev eth0 nodad")
 		for _, target := range targets {
 			if strings.Contains(source, ":") == strings.Contains(target, ":") && source != target {
 				send(t, a.netns, source, at(target, 7777), source+" to "+target)
 			}
 		}
-		ips(t, a.netns, "addr del "+source+" dev eth0")
+		harness.IP(t, a.netns, "addr del "+source+" dev eth0")
 	}
 	for _, target := range targets {
 		source := a.v4

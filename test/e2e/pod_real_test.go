@@ -100,7 +100,7 @@ spec:
 // ports of the host and judged by probes, through a crash and an update. A
 // Prometheus beside them sees it all.
 func TestRealInput(t *testing.T) {
-	outside := newOutside(t)
+	outside := harness.Outside(t)
 	h := harness.New(t, harness.Options{Config: "restart: {base: 1s, max: 2s, reset: 10m}\nmetrics: {address: \"" + scraped + "\"}\n"})
 	serveReal(t, h)
 	folder(t, h, "conf")
@@ -215,7 +215,7 @@ func clientAt(from string) *http.Client {
 	return &http.Client{Timeout: answerWithin, Transport: &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(_ context.Context, proto, address string) (net.Conn, error) {
-			return dial(from, proto, address, answerWithin)
+			return harness.DialFrom(from, proto, address, answerWithin)
 		},
 	}}
 }
@@ -224,7 +224,7 @@ func clientAt(from string) *http.Client {
 // host.
 func answers(h *harness.Host, from, command, want string) {
 	h.Eventually(time.Minute, func() error {
-		conn, err := dial(from, "tcp", at(host6, 16379), answerWithin)
+		conn, err := harness.DialFrom(from, "tcp", at(host6, 16379), answerWithin)
 		if err != nil {
 			return err
 		}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
 	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 	"k8s.io/apimachinery/pkg/types"
@@ -220,6 +221,13 @@ func (w wire) podSide(host netlink.Link, addrs []netip.Addr) error {
 		}
 		if err := h.AddrReplace(end, address); err != nil {
 			return fmt.Errorf("add address %s to the pod: %w", a, err)
+		}
+	}
+	// The pod has no link-local address: it would answer its gateway from that
+	// one, and not from the address that it was asked at.
+	if slices.ContainsFunc(addrs, netip.Addr.Is6) {
+		if err := h.LinkSetIP6AddrGenMode(end, nl.IN6_ADDR_GEN_MODE_NONE); err != nil {
+			return fmt.Errorf("keep link %s of the pod from making addresses: %w", podLink, err)
 		}
 	}
 	if err := h.LinkSetUp(end); err != nil {

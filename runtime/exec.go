@@ -11,11 +11,14 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	containerd "github.com/containerd/containerd/v2/client"
 	"github.com/containerd/containerd/v2/pkg/cio"
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
+
+	"github.com/podstead/podstead/pod"
 )
 
 // Size of a terminal, in characters.
@@ -39,6 +42,10 @@ type ExecRequest struct {
 	Resize <-chan Size
 }
 
+// answerTime is how long a containerd that works takes at most to say that it
+// is there.
+const answerTime = time.Second
+
 // ErrNotStarted is wrapped by the error of a command that could not be started
 // for a reason of its own: there is no such file, or it can't be executed.
 var ErrNotStarted = errors.New("the command can't be started")
@@ -50,6 +57,12 @@ var ErrNotStarted = errors.New("the command can't be started")
 // and the error wraps ErrNotStarted.
 func (r *Runtime) Exec(ctx context.Context, id string, q ExecRequest) (exitCode int, err error) {
 	ctx = r.scope(ctx)
+	hung := r.hangsAtTheEndOf(ctx)
+	defer func() {
+		if silent := hung(); silent != nil && err != nil {
+			err = errors.Join(err, silent)
+		}
+	}()
 	task, process, err := r.execTarget(ctx, id)
 	if err != nil {
 		return 0, err
@@ -79,6 +92,28 @@ func (r *Runtime) Exec(ctx context.Context, id string, q ExecRequest) (exitCode 
 		return notStarted(id, q.Command, err)
 	}
 	return r.attend(ctx, id, p, ended, q.Resize)
+}
+
+// hangsAtTheEndOf asks containerd, when ctx ends, whether it answers at all.
+// The function that it returns has to be called; it tells, with an error that
+// wraps pod.ErrUnavailable, that there was no answer.
+func (r *Runtime) hangsAtTheEndOf(ctx context.Context) func() error {
+	answer := make(chan error, 1)
+	stop := context.AfterFunc(ctx, func() {
+		short, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerTime)
+		defer cancel()
+		_, err := r.client.Version(short)
+		answer <- err
+	})
+	return func() error {
+		if stop() {
+			return nil
+		}
+		if err := <-answer; err != nil {
+			return fmt.Errorf("containerd does not answer: %w: %w", pod.ErrUnavailable, native(err))
+		}
+		return nil
+	}
 }
 
 // notStarted tells a command that is at fault from a container that is.

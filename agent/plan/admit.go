@@ -26,8 +26,9 @@ type Claim struct {
 // Admit says which pods must not start now and why. A pod is Blocked when it
 // can't be had beside the other wanted pods: running ones keep what they
 // have, then the order of keys decides. It is Blocked too when a process of
-// the host has its port. It is Waiting when only a pod that is on its way out
-// is in its way, or nobody has looked yet who listens on its ports.
+// the host has its port, and as long as nobody has looked who listens on the
+// new ports of one that runs. It is Waiting when only a pod that is on its way
+// out is in its way, or nobody has looked yet and nothing of it runs.
 func Admit(claims []Claim, allocatable corev1.ResourceList, heard Listening) map[pod.Key]Want {
 	claims = slices.Clone(claims)
 	slices.SortFunc(claims, func(a, b Claim) int {
@@ -60,7 +61,9 @@ func Admit(claims []Claim, allocatable corev1.ResourceList, heard Listening) map
 		if c.Wanted != nil && verdicts[c.Key].Blocked == nil {
 			if o := heldByOther(c, held); o != nil {
 				verdicts[c.Key] = Want{Waiting: o}
-			} else if o := notHeard(c, heard); o != nil {
+			} else if o := notHeard(c, heard); o != nil && c.Live != nil {
+				verdicts[c.Key] = Want{Blocked: o}
+			} else if o != nil {
 				verdicts[c.Key] = Want{Waiting: o}
 			}
 		}

@@ -151,6 +151,8 @@ func TestProcessesOfTheHostHoldPorts(t *testing.T) {
 		"nobody":                   {claim: plan.Claim{Wanted: p}, heard: plan.Listening{hp: nil}},
 		"it holds the port itself": {claim: plan.Claim{Wanted: p, Live: p}, heard: plan.Listening{hp: {nginx}}},
 		"nobody has looked":        {claim: plan.Claim{Wanted: p}, waiting: "it is being looked at whether host port 80/TCP is free"},
+		"nobody has looked at a new port of a running one": {claim: plan.Claim{Wanted: p, Live: portPod(on("", 81))},
+			blocked: "it is being looked at whether host port 80/TCP is free"},
 		"a pod that wants no port": {claim: plan.Claim{Wanted: portPod()}},
 		"a new port of a running one": {claim: plan.Claim{Wanted: p, Live: portPod(on("", 81))}, heard: plan.Listening{hp: {nginx}},
 			blocked: "host port 80/TCP is taken by process nginx (pid 12): pod default/a starts when it is free"},

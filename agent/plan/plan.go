@@ -239,6 +239,11 @@ func (p *planner) keepOrReplace(l *life) {
 		}
 		desired = recorded
 	}
+	if recorded != nil && p.want.Blocked != nil {
+		p.note(p.want.Blocked.Message + "; the running version stays")
+		p.run(l, recorded)
+		return
+	}
 	if recorded != nil {
 		if field := p.replaceReason(l, recorded, desired); field != "" {
 			p.replace(l, desired, field)
@@ -251,11 +256,6 @@ func (p *planner) keepOrReplace(l *life) {
 // replace prepares the successor of an instance as far as that is possible
 // beside it, and only then ends it: pull before stop.
 func (p *planner) replace(l *life, desired *pod.Desired, field string) {
-	if p.want.Blocked != nil {
-		p.note(p.want.Blocked.Message + "; the running version stays")
-		p.runRecorded(l)
-		return
-	}
 	if !p.images(l.number+1, desired, nil) {
 		p.note("the new version waits for its image; the running version stays")
 		p.runRecorded(l)

@@ -23,4 +23,4 @@ func TestMain(m *testing.M) {
 }
 
 // debian are the packages of which tests are made.
-var debian = []string{"busybox-static", "containerd", "nginx", "redis-server"}
+var debian = []string{"busybox-static", "containerd", "nginx", "prometheus", "redis-server"}

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -29,7 +30,8 @@ events {}
 http {
   access_log /dev/stdout;
   server {
-    listen 127.0.0.1:18080;
+    listen 80;
+    listen [::]:80;
     root /srv/www;
     location /data/ { alias /data/; }
   }
@@ -42,13 +44,15 @@ metadata:
   name: web
   labels: {app: web}
 spec:
-  hostNetwork: true
   containers:
   - name: nginx
     image: registry.example.org/library/nginx:%[1]s
     command: [nginx, -c, /etc/nginx/site/nginx.conf]
     ports:
-    - {name: http, containerPort: 18080}
+    - {name: http, containerPort: 80, hostPort: 18080}
+    startupProbe: {tcpSocket: {port: http}, periodSeconds: 1, failureThreshold: 60}
+    readinessProbe: {httpGet: {path: /version, port: http}, periodSeconds: 1}
+    livenessProbe: {httpGet: {path: /version, port: http}, periodSeconds: 5, timeoutSeconds: 5}
     resources:
       requests: {cpu: 100m, memory: 32Mi}
       limits: {cpu: 500m, memory: 64Mi}
@@ -68,15 +72,16 @@ metadata:
   name: redis
   labels: {app: redis}
 spec:
-  hostNetwork: true
   terminationGracePeriodSeconds: 20
   securityContext: {runAsUser: 999, runAsGroup: 999, runAsNonRoot: true}
   containers:
   - name: redis
     image: registry.example.org/library/redis:%[1]s
-    args: [--bind, 127.0.0.1, --port, "16379", --dir, /data, --appendonly, "yes", --appendfsync, always]
+    args: [--bind, "*", "-::*", --protected-mode, "no", --dir, /data, --appendonly, "yes", --appendfsync, always]
     ports:
-    - {containerPort: 16379}
+    - {containerPort: 6379, hostPort: 16379}
+    readinessProbe: {exec: {command: [redis-cli, ping]}, periodSeconds: 2, timeoutSeconds: 2}
+    livenessProbe: {tcpSocket: {port: 6379}, periodSeconds: 5, timeoutSeconds: 5}
     resources:
       limits: {cpu: 500m, memory: 64Mi}
     securityContext:
@@ -91,10 +96,12 @@ spec:
 `
 
 // TestRealInput runs what people run as they write it: nginx and redis out of
-// Debian's packages, from a registry, with limits and data on the host,
-// through a crash and an update.
+// Debian's packages, from a registry, with limits and data on the host, at
+// ports of the host and judged by probes, through a crash and an update. A
+// Prometheus beside them sees it all.
 func TestRealInput(t *testing.T) {
-	h := harness.New(t, harness.Options{Config: "restart: {base: 1s, max: 2s, reset: 10m}\n"})
+	outside := harness.Outside(t)
+	h := harness.New(t, harness.Options{Config: "restart: {base: 1s, max: 2s, reset: 10m}\nmetrics: {address: \"" + scraped + "\"}\n"})
 	serveReal(t, h)
 	folder(t, h, "conf")
 	if err := os.WriteFile(filepath.Join(h.Data, "conf/nginx.conf"), []byte(nginxConf), 0o644); err != nil {
@@ -108,40 +115,46 @@ func TestRealInput(t *testing.T) {
 	h.Write("web.yaml", fmt.Sprintf(nginxPod, "1.22", h.Data))
 	h.Write("redis.yaml", fmt.Sprintf(redisPod, "7.0", h.Data))
 	web, redis := h.WaitRunning("default/web", time.Minute), h.WaitRunning("default/redis", time.Minute)
-	serves(h, "/version", "1.22\n")
-	answers(h, "PING", "+PONG")
-	answers(h, "SET greeting hello", "+OK")
+	graphs := runsPrometheus(t, h)
+	for _, from := range []string{theHost, outside, graphs.netns} {
+		serves(h, from, "/version", "1.22\n")
+		answers(h, from, "PING", "+PONG")
+	}
+	answers(h, theHost, "SET greeting hello", "+OK")
 	memoryLimit.wait(h, containerCgroup(h, web, "nginx"), "67108864")
 	memoryLimit.wait(h, containerCgroup(h, redis, "redis"), "67108864")
 	if err := os.WriteFile(filepath.Join(h.Data, "web/page"), []byte("from the host\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	serves(h, "/data/page", "from the host\n")
+	serves(h, outside, "/data/page", "from the host\n")
 
 	t.Run("a crash", func(t *testing.T) {
 		h := h.For(t)
 		killContainer(t, h, web, "nginx")
 		killContainer(t, h, redis, "redis")
 		web, redis = restarted(h, web), restarted(h, redis)
-		serves(h, "/data/page", "from the host\n")
-		answers(h, "GET greeting", "hello")
+		serves(h, outside, "/data/page", "from the host\n")
+		answers(h, outside, "GET greeting", "hello")
 	})
 	t.Run("an image update", func(t *testing.T) {
 		h := h.For(t)
 		h.Write("web.yaml", fmt.Sprintf(nginxPod, "1.22-b", h.Data))
 		h.Write("redis.yaml", fmt.Sprintf(redisPod, "7.0-b", h.Data))
-		serves(h, "/version", "1.22-b\n")
+		serves(h, outside, "/version", "1.22-b\n")
 		runsImage(h, "default/redis", "registry.example.org/library/redis:7.0-b")
-		answers(h, "GET greeting", "hello")
+		answers(h, outside, "GET greeting", "hello")
 		out, err := h.CLI("logs", "web", "--tail", "5")
 		if err != nil || !strings.Contains(out, `"GET /version HTTP/1.1" 200`) {
 			t.Errorf("the log of nginx is %q, %v, want the request in it", out, err)
 		}
 	})
+	t.Run("a Prometheus", func(t *testing.T) { prometheusSees(t, h.For(t), graphs) })
 	h.Remove("web.yaml")
 	h.Remove("redis.yaml")
+	h.Remove("graphs.yaml")
 	h.WaitGone("default/web", 40*time.Second)
 	h.WaitGone("default/redis", 40*time.Second)
+	h.WaitGone("default/graphs", 40*time.Second)
 	h.NoLeaks(before, 20*time.Second)
 	if text, err := os.ReadFile(filepath.Join(h.Data, "web/page")); err != nil || string(text) != "from the host\n" {
 		t.Errorf("the data of the removed pod: %q, %v", text, err)
@@ -160,6 +173,7 @@ func serveReal(t *testing.T, h *harness.Host) {
 	for _, i := range []struct{ name, tag, pkg, program string }{
 		{"nginx", "1.22", "nginx", "/usr/sbin/nginx"}, {"nginx", "1.22-b", "nginx", "/usr/sbin/nginx"},
 		{"redis", "7.0", "redis-server", "/usr/bin/redis-server"}, {"redis", "7.0-b", "redis-server", "/usr/bin/redis-server"},
+		{"prometheus", "2.42", "prometheus", "/usr/bin/prometheus"},
 	} {
 		img, err := images.FromDebian(t.Context(), images.Options{
 			Config: v1.Config{Entrypoint: []string{i.program}, Env: []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}},
@@ -179,11 +193,11 @@ func serveReal(t *testing.T, h *harness.Host) {
 	}
 }
 
-// serves waits until nginx answers.
-func serves(h *harness.Host, path, want string) {
-	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+// serves waits until nginx answers at its port of the host.
+func serves(h *harness.Host, from, path, want string) {
+	client := clientAt(from)
 	h.Eventually(time.Minute, func() error {
-		resp, err := client.Get("http://127.0.0.1:18080" + path)
+		resp, err := client.Get("http://" + at(host4, 18080) + path)
 		if err != nil {
 			return err
 		}
@@ -196,10 +210,21 @@ func serves(h *harness.Host, path, want string) {
 	})
 }
 
-// answers waits until redis answers a command with a line.
-func answers(h *harness.Host, command, want string) {
+// clientAt makes its requests from a place.
+func clientAt(from string) *http.Client {
+	return &http.Client{Timeout: answerWithin, Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(_ context.Context, proto, address string) (net.Conn, error) {
+			return harness.DialFrom(from, proto, address, answerWithin)
+		},
+	}}
+}
+
+// answers waits until redis answers a command with a line at its port of the
+// host.
+func answers(h *harness.Host, from, command, want string) {
 	h.Eventually(time.Minute, func() error {
-		conn, err := net.DialTimeout("tcp", "127.0.0.1:16379", 5*time.Second)
+		conn, err := harness.DialFrom(from, "tcp", at(host6, 16379), answerWithin)
 		if err != nil {
 			return err
 		}

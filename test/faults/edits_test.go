@@ -11,6 +11,7 @@ import (
 func (c *campaign) edit() {
 	s := c.subjects[c.random.IntN(len(c.subjects))]
 	switch {
+	case s.asked:
 	case s.mode != wanted:
 		c.restore(s)
 	case c.chance(0.2):

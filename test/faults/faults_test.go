@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/podstead/podstead/test/checker"
+	"github.com/podstead/podstead/test/harness"
 	"github.com/podstead/podstead/test/leaks"
 )
 
@@ -36,6 +37,7 @@ func TestFaults(t *testing.T) {
 	defer func() {
 		t.Logf("seed %d: %d faults in %s, load up to %.0f: %s", number, c.faults, time.Since(c.begun).Round(time.Second), c.load, c.summary())
 	}()
+	outside := harness.Outside(t)
 	c.host.Start()
 	before := c.idleHost()
 	for _, s := range c.subjects {
@@ -43,6 +45,7 @@ func TestFaults(t *testing.T) {
 		c.host.WaitPod(s.key(), time.Minute, begun)
 	}
 	c.settle(time.Minute)
+	stop := c.ask(outside)
 	c.begun = time.Now()
 
 	// What remains is for the end.
@@ -53,6 +56,7 @@ func TestFaults(t *testing.T) {
 		}
 		c.settle(time.Minute)
 	}
+	stop()
 	c.end()
 	c.host.Judge(checker.Bounds{Recovery: c.within(recovery), Beat: c.within(beat)})
 	c.codes()

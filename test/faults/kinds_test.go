@@ -28,14 +28,16 @@ const (
 
 // kind is a shape of pods.
 type kind struct {
-	name   string
-	count  int
-	policy corev1.RestartPolicy
-	grace  time.Duration
-	shared bool // one process namespace
-	data   bool // an emptyDir
-	port   int  // the first one's port of the host; 0 for none
-	parts  []part
+	name    string
+	count   int
+	policy  corev1.RestartPolicy
+	grace   time.Duration
+	shared  bool // one process namespace
+	data    bool // an emptyDir
+	port    int  // the first one's port of the host; 0 for none
+	network bool // has one of its own, and a readiness probe
+	asked   bool // its manifest is left alone, and it has to answer all the time
+	parts   []part
 }
 
 // exiting is a container that ends by itself.
@@ -69,6 +71,8 @@ func kinds() []kind {
 		{name: "data", count: 2, policy: always, grace: 3 * time.Second, data: true,
 			parts: []part{{name: "a", args: []string{"-append", "/data/starts"}}}},
 		{name: "port", count: 2, policy: always, grace: 3 * time.Second, port: 18080, parts: []part{a}},
+		{name: "net", count: 2, policy: always, grace: 3 * time.Second, port: 18090, network: true, parts: []part{a}},
+		{name: "asked", count: 1, policy: always, grace: 3 * time.Second, port: 18095, network: true, asked: true, parts: []part{a}},
 		{name: "crash", count: 2, policy: always, grace: 3 * time.Second,
 			parts: []part{exiting("a", 2500*time.Millisecond, 3, false), b}},
 		{name: "fails", count: 1, policy: failing, grace: 3 * time.Second,

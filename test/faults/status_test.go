@@ -50,6 +50,9 @@ func (c *campaign) check() error {
 		case s.mode != absent && p == nil:
 			failures = append(failures, fmt.Errorf("pod %s is wanted and not there", s.pod))
 		case s.mode != absent:
+			if err := s.serves(p); err != nil {
+				failures = append(failures, fmt.Errorf("pod %s: %w", s.pod, err))
+			}
 			for _, part := range s.parts {
 				if err := c.compare(s, part, p); err != nil {
 					failures = append(failures, fmt.Errorf("pod %s, container %s: %w", s.pod, part.name, err))

@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	"sigs.k8s.io/yaml"
 
 	"github.com/podstead/podstead/test/checker"
@@ -98,7 +99,7 @@ func (s *subject) manifest(t *testing.T, dir string) string {
 		ObjectMeta: metav1.ObjectMeta{Name: s.pod, Labels: map[string]string{"edit": strconv.Itoa(s.label)}},
 		Spec: corev1.PodSpec{
 			RestartPolicy: s.policy, TerminationGracePeriodSeconds: &grace,
-			HostNetwork: s.port != 0, Hostname: fmt.Sprintf("h%d", s.host),
+			HostNetwork: s.port != 0 && !s.network, Hostname: fmt.Sprintf("h%d", s.host),
 			Volumes: []corev1.Volume{{Name: "w", VolumeSource: corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: dir}}}},
 		},
 	}
@@ -144,7 +145,14 @@ func (s *subject) container(p part) corev1.Container {
 	if s.data {
 		c.VolumeMounts = append(c.VolumeMounts, corev1.VolumeMount{Name: "data", MountPath: "/data"})
 	}
-	if s.port != 0 {
+	switch {
+	case s.network:
+		c.Env = append(c.Env, corev1.EnvVar{Name: "WITNESS_LISTEN", Value: ":80"})
+		c.Ports = []corev1.ContainerPort{{ContainerPort: 80, HostPort: int32(s.port)}}
+		c.ReadinessProbe = &corev1.Probe{PeriodSeconds: 1, ProbeHandler: corev1.ProbeHandler{
+			HTTPGet: &corev1.HTTPGetAction{Path: "/healthz", Port: intstr.FromInt32(80)},
+		}}
+	case s.port != 0:
 		c.Env = append(c.Env, corev1.EnvVar{Name: "WITNESS_LISTEN", Value: fmt.Sprintf("127.0.0.1:%d", s.port)})
 		c.Ports = []corev1.ContainerPort{{ContainerPort: int32(s.port), HostPort: int32(s.port)}}
 	}

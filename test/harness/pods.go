@@ -182,8 +182,7 @@ func (h *Host) WaitGone(key string, within time.Duration) {
 // CLI runs the podstead command against this host and returns what it printed
 // to stdout. The error holds what it printed to stderr.
 func (h *Host) CLI(args ...string) (string, error) {
-	cmd := exec.CommandContext(h.t.Context(), filepath.Join(h.Bin, "podstead"), args...)
-	cmd.Env = append(os.Environ(), "PODSTEAD_SOCKET="+h.Socket)
+	cmd := h.Command(args...)
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
@@ -191,4 +190,12 @@ func (h *Host) CLI(args ...string) (string, error) {
 		err = fmt.Errorf("podstead %s: %w: %s", strings.Join(args, " "), err, stderr.String())
 	}
 	return string(out), err
+}
+
+// Command is the podstead command against this host, not started yet. It is
+// killed when the test ends.
+func (h *Host) Command(args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(h.t.Context(), filepath.Join(h.Bin, "podstead"), args...)
+	cmd.Env = append(os.Environ(), "PODSTEAD_SOCKET="+h.Socket)
+	return cmd
 }

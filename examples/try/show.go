@@ -98,7 +98,8 @@ Ctrl-C here stops the pods and leaves nothing behind, no manifest and no image t
 `, took.Round(100*time.Millisecond), podstead, t.manifests, t.graph())
 }
 
-// graph tells where Prometheus shows the CPU of each pod, if it runs.
+// graph tells where Prometheus shows the CPU of each pod, if it runs. Debian's
+// has the classic page alone.
 func (t try) graph() string {
 	if _, err := os.Stat(filepath.Join(t.manifests, "prometheus.yaml")); err != nil {
 		return ""
@@ -107,7 +108,7 @@ func (t try) graph() string {
 	return fmt.Sprintf(`
 Prometheus sees it all; the CPU of each pod as a graph:
 
-  http://127.0.0.1:9090/graph?%s
+  http://127.0.0.1:9090/classic/graph?%s
 `, query.Encode())
 }
 

@@ -24,6 +24,9 @@ func buildImages(ctx context.Context) ([]string, error) {
 	}
 	examples := []string{"queue", "web"}
 	if err := buildPrometheus(ctx); err != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
 		fmt.Printf("it goes on without Prometheus: %v\n", err)
 		return examples, nil
 	}

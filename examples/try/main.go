@@ -44,6 +44,9 @@ func run(ctx context.Context) error {
 	if err := t.prepare(ctx); err != nil {
 		return err
 	}
+	if ctx.Err() != nil {
+		return nil // interrupted before anything ran
+	}
 	daemon, err := t.start()
 	if err != nil {
 		return err
@@ -84,8 +87,9 @@ func (t try) prepare(ctx context.Context) error {
 	examples, err := buildImages(ctx)
 	if ctx.Err() != nil {
 		if _, err := os.Stat(filepath.Join(folder, "state")); errors.Is(err, fs.ErrNotExist) {
-			return errors.Join(ctx.Err(), removeFolder())
+			return removeFolder()
 		}
+		return nil
 	}
 	if err != nil {
 		return err

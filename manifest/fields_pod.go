@@ -51,7 +51,7 @@ func specFields() []Field {
 			"default", ""),
 		ignored("automountServiceAccountToken", "there are no service accounts, so no token is mounted", "false"),
 		ignored("nodeName", noScheduler, ""),
-		supportedNote("hostNetwork", "until networks are supported a pod without it has loopback only"),
+		supported("hostNetwork"),
 		supported("hostPID", "hostIPC", "shareProcessNamespace", "securityContext"),
 		ignored("imagePullSecrets", "there are no Secrets; credentials of registries belong to podstead's configuration"),
 		supported("hostname"),

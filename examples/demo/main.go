@@ -1,14 +1,14 @@
-// The program inside the images of the examples: a greeting over HTTP, a
-// worker, a clock, and a file that is prepared for them.
+// The program inside the images of the examples: a greeting over HTTP that can
+// be made busy or broken, a worker, a clock, and a file that is prepared for
+// them.
 package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"syscall"
 	"time"
 )
@@ -31,56 +31,16 @@ func run(ctx context.Context, args []string) error {
 			return prepare(args[1])
 		case "work":
 			return work(ctx, args[1])
+		case "check":
+			return check(args[1])
+		case "finish":
+			return finish(ctx, args[1])
 		}
 	}
 	if len(args) == 1 && args[0] == "tick" {
 		return tick(ctx)
 	}
-	return fmt.Errorf("usage: demo serve ADDRESS | prepare FOLDER | work FOLDER | tick")
-}
-
-// serve greets over HTTP until it is told to stop.
-func serve(ctx context.Context, address string) error {
-	greeting := os.Getenv("GREETING")
-	server := &http.Server{
-		Addr: address, ReadHeaderTimeout: 5 * time.Second,
-		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			fmt.Printf("%s %s\n", r.Method, r.URL.Path)
-			fmt.Fprintf(w, "%s from pod %s, version %s\n", greeting, os.Getenv("POD_NAME"), os.Getenv("VERSION"))
-		}),
-	}
-	context.AfterFunc(ctx, func() {
-		fmt.Println("told to stop, closing")
-		_ = server.Shutdown(context.Background())
-	})
-	fmt.Println("listening on", address)
-	if err := server.ListenAndServe(); err != http.ErrServerClosed {
-		return err
-	}
-	return nil
-}
-
-// prepare is the work of an init container.
-func prepare(folder string) error {
-	fmt.Println("preparing", folder)
-	return os.WriteFile(filepath.Join(folder, "ready"), []byte("yes\n"), 0o644)
-}
-
-// work appends to a file until it is told to stop.
-func work(ctx context.Context, folder string) error {
-	if _, err := os.Stat(filepath.Join(folder, "ready")); err != nil {
-		return fmt.Errorf("nothing was prepared: %w", err)
-	}
-	for n := 1; ; n++ {
-		line := fmt.Sprintf("job %d done\n", n)
-		fmt.Print(line)
-		if err := os.WriteFile(filepath.Join(folder, "last"), []byte(line), 0o644); err != nil {
-			return err
-		}
-		if !wait(ctx, 2*time.Second) {
-			return nil
-		}
-	}
+	return errors.New("usage: demo serve ADDRESS | prepare FOLDER | work FOLDER | check FOLDER | finish FOLDER | tick")
 }
 
 // tick prints the time until it is told to stop.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -76,22 +77,43 @@ func (t try) hints(took time.Duration) string {
 	return fmt.Sprintf(`
 All pods are ready, %s after podstead was started. Try in another terminal:
 
-  curl http://127.0.0.1:8080                       the web pod answers
+  curl http://127.0.0.1:8080                       the web pod answers, from a network of its own
+  curl -X POST http://127.0.0.1:8080/busy          its readiness fails for 15 seconds: watch the table
+  curl -X POST http://127.0.0.1:8080/break         its liveness fails: it is restarted
+  %[2]s describe pod web
+  %[2]s top pods
+  %[2]s port-forward web 9000:http     then http://127.0.0.1:9000
   sed -i 's/demo:1/demo:2/' %[3]s/web.yaml
                                                    a new image: only that container is replaced
   sed -i 's/memory: 64Mi/memory: 96Mi/' %[3]s/web.yaml
                                                    a new limit: nothing restarts
   %[2]s logs -f queue
-  %[2]s describe pod web
-  %[2]s top pods
   %[2]s restart pod queue
   %[2]s events -w
   kill -9 $(pgrep -f 'demo tick')                  it is back at once, and counted
-  echo oops >> %[3]s/web.yaml                      a broken manifest: the pod goes on
-
+  echo oops >> %[3]s/web.yaml
+                                                   a broken manifest: the pod goes on
+%[4]s
 Ctrl-C here stops the pods and leaves nothing behind, no manifest and no image that you put there either.
-`, took.Round(100*time.Millisecond), podstead, t.manifests)
+`, took.Round(100*time.Millisecond), podstead, t.manifests, t.graph())
 }
+
+// graph tells where Prometheus shows the CPU of each pod, if it runs. Debian's
+// has the classic page alone.
+func (t try) graph() string {
+	if _, err := os.Stat(filepath.Join(t.manifests, "prometheus.yaml")); err != nil {
+		return ""
+	}
+	query := url.Values{"g0.expr": {cpuPerPod}, "g0.tab": {"0"}, "g0.range_input": {"5m"}}
+	return fmt.Sprintf(`
+Prometheus sees it all; the CPU of each pod as a graph:
+
+  http://127.0.0.1:9090/classic/graph?%s
+`, query.Encode())
+}
+
+// cpuPerPod is in cores.
+const cpuPerPod = `sum by (pod) (rate(container_cpu_usage_seconds_total{container!=""}[30s]))`
 
 func relative(path string) string {
 	wd, err := os.Getwd()

@@ -64,7 +64,7 @@ func download(ctx context.Context, packages []string) ([]string, error) {
 	}
 	// A fresh machine has no lists of packages, an old one may have old lists.
 	if text, updated := exec.CommandContext(ctx, "apt-get", "update", "-qq").CombinedOutput(); updated != nil {
-		return nil, fmt.Errorf("%w; apt-get update: %w: %s", err, updated, text)
+		return nil, fmt.Errorf("%w; apt-get update: %w: %s", err, updated, firstError(text))
 	}
 	return downloadListed(ctx, packages)
 }
@@ -97,9 +97,20 @@ func downloadListed(ctx context.Context, packages []string) ([]string, error) {
 	cmd := exec.CommandContext(ctx, "apt-get", append([]string{"-o", "APT::Sandbox::User=root", "download"}, missing...)...)
 	cmd.Dir = store
 	if text, err := cmd.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("apt-get download: %w: %s", err, text)
+		return nil, fmt.Errorf("apt-get download: %w: %s", err, firstError(text))
 	}
 	return paths, nil
+}
+
+// firstError is what went wrong first by the output of apt-get, which has a
+// line for each package; all of it where no line is marked as an error.
+func firstError(output []byte) string {
+	for line := range strings.Lines(string(output)) {
+		if strings.HasPrefix(line, "E: ") {
+			return strings.TrimSpace(line)
+		}
+	}
+	return strings.TrimSpace(string(output))
 }
 
 // specOf turns NAME_VERSION_ARCH.deb into what apt-get download wants.

@@ -70,7 +70,7 @@ func view(namespace, name string, age time.Duration, containers ...string) pod.V
 func web() pod.View {
 	v := view("default", "web", 26*time.Hour, "app", "side")
 	v.Pod.Labels = map[string]string{"app": "web", "tier": "front"}
-	v.Pod.Annotations = map[string]string{"note": "hello"}
+	v.Pod.Annotations = map[string]string{"note": "hello", "startup.probe.podstead.dev/app": "250ms"}
 	v.Pod.Status.PodIP, v.Pod.Status.PodIPs = "10.0.0.5", []corev1.PodIP{{IP: "10.0.0.5"}}
 	v.Pod.Status.QOSClass = corev1.PodQOSBurstable
 	v.Pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}

@@ -24,11 +24,11 @@ func (p *page) containers(title string, specs []corev1.Container, statuses []cor
 				status = s
 			}
 		}
-		p.container(&specs[i], &status, detailsOf(d, specs[i].Name))
+		p.container(d.Pod, &specs[i], &status, detailsOf(d, specs[i].Name))
 	}
 }
 
-func (p *page) container(spec *corev1.Container, status *corev1.ContainerStatus, more api.ContainerDetails) {
+func (p *page) container(of *corev1.Pod, spec *corev1.Container, status *corev1.ContainerStatus, more api.ContainerDetails) {
 	p.printf(1, "%s:\n", spec.Name)
 	p.line(2, "Container ID", status.ContainerID)
 	p.line(2, "Image", spec.Image)
@@ -58,7 +58,7 @@ func (p *page) container(spec *corev1.Container, status *corev1.ContainerStatus,
 		p.resources("Limits In Force", status.Resources.Limits)
 		p.resources("Requests In Force", status.Resources.Requests)
 	}
-	p.probes(spec, more.Probes)
+	p.probes(of, spec, more.Probes)
 	p.hooks(spec.Lifecycle)
 	p.environment(spec)
 	p.mounts(spec)

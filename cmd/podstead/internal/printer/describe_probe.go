@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/url"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -13,8 +14,9 @@ import (
 	"github.com/podstead/podstead/pod"
 )
 
-// probes writes each probe as kubectl does, and after it how it went.
-func (p *page) probes(spec *corev1.Container, results []api.Probe) {
+// probes writes each probe as kubectl does, with the period that is in force,
+// and after it how it went.
+func (p *page) probes(of *corev1.Pod, spec *corev1.Container, results []api.Probe) {
 	for _, probe := range []struct {
 		title string
 		kind  pod.ProbeKind
@@ -27,7 +29,11 @@ func (p *page) probes(spec *corev1.Container, results []api.Probe) {
 		if probe.spec == nil {
 			continue
 		}
-		p.line(2, probe.title, probeText(probe.spec))
+		period := pod.ProbePeriod(of, spec.Name, probe.kind)
+		if period == 0 {
+			period = time.Duration(probe.spec.PeriodSeconds) * time.Second
+		}
+		p.line(2, probe.title, probeText(probe.spec, period))
 		for i := range results {
 			if results[i].Kind == probe.kind {
 				p.line(2, probe.title+" Results", p.results(&results[i]))
@@ -36,9 +42,9 @@ func (p *page) probes(spec *corev1.Container, results []api.Probe) {
 	}
 }
 
-func probeText(probe *corev1.Probe) string {
-	text := fmt.Sprintf("%s delay=%ds timeout=%ds period=%ds #success=%d #failure=%d", handlerText(&probe.ProbeHandler),
-		probe.InitialDelaySeconds, probe.TimeoutSeconds, probe.PeriodSeconds, probe.SuccessThreshold, probe.FailureThreshold)
+func probeText(probe *corev1.Probe, period time.Duration) string {
+	text := fmt.Sprintf("%s delay=%ds timeout=%ds period=%gs #success=%d #failure=%d", handlerText(&probe.ProbeHandler),
+		probe.InitialDelaySeconds, probe.TimeoutSeconds, period.Seconds(), probe.SuccessThreshold, probe.FailureThreshold)
 	if probe.TerminationGracePeriodSeconds != nil {
 		text += fmt.Sprintf(" terminationGracePeriod=%ds", *probe.TerminationGracePeriodSeconds)
 	}

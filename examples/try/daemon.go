@@ -1,0 +1,115 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"syscall"
+	"time"
+)
+
+// daemon is the running podstead.
+type daemon struct {
+	cmd   *exec.Cmd
+	log   string
+	ended chan struct{}
+	err   error
+}
+
+func (t try) start() (*daemon, error) {
+	config := filepath.Join(folder, "config.yaml")
+	if err := os.WriteFile(config, fmt.Appendf(nil, configuration, folder, t.bin), 0o600); err != nil {
+		return nil, err
+	}
+	d := &daemon{log: filepath.Join(folder, "podstead.log"), ended: make(chan struct{})}
+	log, err := os.OpenFile(d.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	d.cmd = exec.Command(filepath.Join(t.bin, "podstead"), "run", "--config", config)
+	d.cmd.Stdout, d.cmd.Stderr = log, log
+	// The terminal's Ctrl-C is for us: podstead is told in good order.
+	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	started := make(chan error)
+	go func() {
+		defer close(d.ended)
+		d.err = runBound(d.cmd, started)
+	}()
+	if err := <-started; err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// runBound starts a program, tells how that went, and waits for its end. The
+// program is killed when this process is, so that the next try finds nobody at
+// work in the folder. The kernel binds it to the thread that starts it.
+func runBound(cmd *exec.Cmd, started chan<- error) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
+	err := cmd.Start()
+	started <- err
+	if err != nil {
+		return err
+	}
+	return cmd.Wait()
+}
+
+// stop drains podstead and waits for its end.
+func (d *daemon) stop() error {
+	select {
+	case <-d.ended:
+		return fmt.Errorf("podstead ended by itself: %w", d.err)
+	default:
+	}
+	if err := d.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		return err
+	}
+	select {
+	case <-d.ended:
+		return d.err
+	case <-time.After(2 * time.Minute):
+		return errors.New("podstead did not stop within two minutes")
+	}
+}
+
+func (d *daemon) lastWords() string {
+	content, err := os.ReadFile(d.log)
+	if err != nil {
+		return err.Error()
+	}
+	return string(content[max(0, len(content)-2000):])
+}
+
+// configuration keeps all of podstead below %[1]s; its programs are in %[2]s.
+const configuration = `apiVersion: podstead.dev/v1alpha1
+kind: Configuration
+nodeName: try
+stateDir: %[1]s/state
+runDir: %[1]s/run
+logDir: %[1]s/logs/pods
+containerLogsDir: %[1]s/logs/containers
+socket: %[1]s/podstead.sock
+imagesDir: %[1]s/images
+cgroupRoot: /podstead-try
+network: # not the ranges of a podstead that this server may have already
+  podCIDRs: [10.118.0.0/24, "fd5b:3c1e:9a27:118::/64"]
+runtime:
+  mode: own
+  address: %[1]s/containerd.sock
+  containerd: %[2]s/containerd
+  logger: %[2]s/podstead-logger
+  pause: %[2]s/podstead-pause
+  root: %[1]s/containerd
+  state: %[1]s/containerd-run
+sources:
+- name: examples
+  directory:
+    path: %[1]s/manifests
+onExit: drain
+`

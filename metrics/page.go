@@ -12,9 +12,10 @@ import (
 type page struct {
 	path, about string
 	families    []family
-	// stats and probes tell what the families read besides the snapshot;
-	// process adds the metrics of Go and of podstead's process.
-	stats, probes, process bool
+	// stats, usage, disk and probes tell what the families read besides the
+	// snapshot: usage is the part of stats that costs little. process adds the
+	// metrics of Go and of podstead's process.
+	stats, usage, disk, probes, process bool
 	// textOnly pages are not offered as OpenMetrics, which would rename the
 	// counters of cAdvisor's whose names don't end in _total.
 	textOnly bool
@@ -24,10 +25,10 @@ type page struct {
 func pages() []page {
 	return []page{
 		{path: "/metrics", about: "podstead's own, and the kubelet's as far as they can be filled truthfully. The metrics of Go (`go_*`) and of the process (`process_*`) come with it.",
-			families: slices.Concat(ownFamilies(), kubeletFamilies()), stats: true, process: true},
+			families: slices.Concat(ownFamilies(), kubeletFamilies()), disk: true, process: true},
 		{path: "/metrics/cadvisor", about: "What containers and pods use, under cAdvisor's names. A pod's own rows have no container and no image.",
-			families: cadvisorFamilies(), stats: true, textOnly: true},
-		{path: "/metrics/resource", about: "The same in short, for readers such as metrics-server.", families: resourceFamilies(), stats: true},
+			families: cadvisorFamilies(), stats: true, disk: true, textOnly: true},
+		{path: "/metrics/resource", about: "The same in short, for readers such as metrics-server.", families: resourceFamilies(), usage: true},
 		{path: "/metrics/probes", about: "What became of probes.", families: probeFamilies(), probes: true},
 		{path: "/metrics/state", about: "What pods are like, under the names of kube-state-metrics.", families: stateFamilies()},
 	}

@@ -46,6 +46,7 @@ func New(cfg Config) *Server {
 		s.drop[label] = true
 	}
 	s.sampler, s.meter = &sampler{cfg: &s.cfg}, newMeter(&s.cfg)
+	s.usage = &sampler{cfg: &s.cfg, full: s.sampler}
 	s.process.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return s
 }
@@ -55,6 +56,7 @@ func New(cfg Config) *Server {
 func (s *Server) Run(ctx context.Context) error {
 	var beside sync.WaitGroup
 	defer s.sampler.wait()
+	defer s.usage.wait()
 	defer beside.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

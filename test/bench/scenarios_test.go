@@ -100,6 +100,7 @@ func idle(report *table, ours *podstead) {
 	t.Helper()
 	ours.place(series("idle", 0, *flagPods), shape{period: 10})
 	ours.wait(*flagPods)
+	h.Eventually(patience, func() error { return ours.well(*flagPods) })
 	defer scraping(t)()
 	time.Sleep(settle)
 	before, at := take(t, h), record.Now()

@@ -9,6 +9,9 @@ BIN         := bin
 LDFLAGS     := -s -w
 # What a server needs of containerd and nothing else: no CRI, no other file systems.
 CONTAINERD_TAGS := no_cri no_btrfs no_zfs no_devmapper
+# Without it grpc brings golang.org/x/net/trace and with that html/template,
+# whose reflection keeps the linker from leaving out any exported method.
+TAGS        := grpcnotrace
 CONTAINERD  := github.com/containerd/containerd/v2
 
 export CGO_ENABLED := 0
@@ -24,7 +27,7 @@ deps: ## install what the host lacks: runc, nftables, iproute2
 .PHONY: build
 build: ## build bin/podstead, its logger and pause, and the containerd and shim that belong to it
 	@mkdir -p $(BIN)
-	go build -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/podstead ./cmd/podstead-logger ./cmd/podstead-pause
+	go build -ldflags '$(LDFLAGS)' -tags '$(TAGS)' -o $(BIN)/ ./cmd/podstead ./cmd/podstead-logger ./cmd/podstead-pause
 	go build -ldflags '-s -w' -tags '$(CONTAINERD_TAGS)' -o $(BIN)/ $(CONTAINERD)/cmd/containerd $(CONTAINERD)/cmd/containerd-shim-runc-v2
 
 .PHONY: run

@@ -27,7 +27,6 @@ require (
 	github.com/containerd/cgroups/v3 v3.1.3 // indirect
 	github.com/golang-jwt/jwt/v5 v5.3.1 // indirect
 	github.com/google/nftables v0.3.0 // indirect
-	github.com/jpillora/backoff v1.0.0 // indirect
 	github.com/mwitkow/go-conntrack v0.0.0-20190716064945-2f068394615f // indirect
 	golang.org/x/oauth2 v0.37.0 // indirect
 )
@@ -190,3 +189,6 @@ tool (
 	github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2
 	github.com/containerd/containerd/v2/cmd/ctr
 )
+
+// What the exporter-toolkit needs of it to be built, without html/template.
+replace github.com/mwitkow/go-conntrack => ./internal/conntrack

@@ -137,6 +137,9 @@ func readFile(path string) ([]byte, error) {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
 	}
 	defer unix.Close(fd)
+	// Lists alone come in pieces; all else of a cgroup is whole in one read, so
+	// that nobody has to ask for its end.
+	list := strings.HasSuffix(path, ".procs")
 	var chunk [4096]byte
 	var data []byte
 	for {
@@ -149,6 +152,9 @@ func readFile(path string) ([]byte, error) {
 			return data, nil
 		default:
 			data = append(data, chunk[:n]...)
+		}
+		if !list && n > 0 && n < len(chunk) {
+			return data, nil
 		}
 	}
 }

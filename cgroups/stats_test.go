@@ -60,12 +60,19 @@ func TestStatsOfCapturedTrees(t *testing.T) {
 			if diff := cmp.Diff(wantStats(mode), got); diff != "" {
 				t.Errorf("statistics (-want +got):\n%s", diff)
 			}
+			usage, err := m.Usage(t.Context(), captured)
+			if err != nil || usage.CPU.Total != got.CPU.Total || usage.Memory.WorkingSet != got.Memory.WorkingSet {
+				t.Errorf("usage is %+v %+v, %v, want the time and the working set of the statistics", usage.CPU, usage.Memory, err)
+			}
 			if n, err := m.OOMKills(t.Context(), captured); n != 2 || err != nil {
 				t.Errorf("OOMKills = %d, %v, want 2", n, err)
 			}
 			for _, outside := range []string{"/", "/podstead", "/podstead/../system.slice", "/system.slice", "podstead/x"} {
 				if _, err := m.Stats(t.Context(), outside); err == nil {
 					t.Errorf("statistics of %q, which is not ours, were read", outside)
+				}
+				if _, err := m.Usage(t.Context(), outside); err == nil {
+					t.Errorf("usage of %q, which is not ours, was read", outside)
 				}
 				if _, err := m.Processes(t.Context(), outside); err == nil {
 					t.Errorf("processes of %q, which is not ours, were counted", outside)

@@ -25,6 +25,24 @@ func (m *Manager) readMemory(at string, s *pod.CgroupStats) error {
 	return nil
 }
 
+// readWorkingSet reads what is charged, and what the cgroup can't give back
+// of it.
+func (m *Manager) readWorkingSet(at string, s *pod.CgroupStats) error {
+	mount, ok := m.layout.hierarchy(ctlMemory)
+	if !ok {
+		return nil
+	}
+	usage, inactive := "memory.usage_in_bytes", "total_inactive_file"
+	if m.layout.mode == V2 {
+		usage, inactive = "memory.current", "inactive_file"
+	}
+	dir := filepath.Join(mount, at)
+	used, err1 := readNumber(dir, usage)
+	stat, err2 := readTable(dir, "memory.stat")
+	s.Memory = &pod.MemoryStats{Usage: used, WorkingSet: max(0, used-max(0, stat.get(inactive)))}
+	return errors.Join(err1, err2)
+}
+
 func readMemoryV2(dir string) (*pod.MemoryStats, error) {
 	usage, err1 := readNumber(dir, "memory.current")
 	stat, err2 := readTable(dir, "memory.stat")

@@ -154,6 +154,15 @@ func (f *fakeStats) Cgroup(_ context.Context, path string) (pod.CgroupStats, err
 	return s, nil
 }
 
+// CgroupUsage gives nothing but what it has to.
+func (f *fakeStats) CgroupUsage(ctx context.Context, path string) (pod.CgroupStats, error) {
+	s, err := f.Cgroup(ctx, path)
+	if err != nil {
+		return pod.CgroupStats{}, err
+	}
+	return pod.CgroupStats{CPU: &pod.CPUStats{Total: s.CPU.Total}, Memory: &pod.MemoryStats{WorkingSet: s.Memory.WorkingSet}}, nil
+}
+
 func (f *fakeStats) Network(context.Context, int) ([]pod.InterfaceStats, error) {
 	return []pod.InterfaceStats{{Name: "eth0", Receive: pod.TrafficStats{Bytes: 1000, Packets: 10, Errors: 1, Dropped: 2}, Transmit: pod.TrafficStats{Bytes: 2000, Packets: 20, Errors: 3, Dropped: 4}}}, nil
 }

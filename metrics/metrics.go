@@ -34,10 +34,14 @@ const DefaultAddress = "127.0.0.1:9255"
 // Snapshots gives the newest immutable snapshot.
 type Snapshots interface{ Latest() *pod.Snapshot }
 
-// Stats reads what is in use now. It is asked by one goroutine at a time.
+// Stats reads what is in use now. It is asked by two goroutines at
+// a time at most.
 type Stats interface {
 	// Cgroup reads the cgroup at a path relative to the hierarchies.
 	Cgroup(ctx context.Context, path string) (pod.CgroupStats, error)
+	// CgroupUsage reads of it the processor time and the working set, and nothing
+	// else.
+	CgroupUsage(ctx context.Context, path string) (pod.CgroupStats, error)
 	// Network reads the interfaces that a process sees, but for the loopback.
 	Network(ctx context.Context, pid int) ([]pod.InterfaceStats, error)
 	// Node reads what the whole server uses.
@@ -112,6 +116,7 @@ type Server struct {
 	cfg     Config
 	drop    map[string]bool
 	sampler *sampler
+	usage   *sampler
 	meter   *meter
 	process *prometheus.Registry
 	slots   chan struct{}
@@ -146,11 +151,16 @@ func (s *Server) setStatus(st Status) {
 func (s *Server) view(ctx context.Context, p *page) *view {
 	now := time.Now()
 	v := &view{cfg: &s.cfg, snap: s.cfg.Snapshots.Latest(), now: now, server: s}
+	switch {
+	case p.stats:
+		v.stats = s.sampler.get(ctx, now)
+	case p.usage:
+		v.stats = s.usage.get(ctx, now)
+	}
 	if p.disk {
 		v.disk = s.meter.get(now)
 	}
-	if p.stats {
-		v.stats = s.sampler.get(ctx, now)
+	if p.stats || p.usage {
 		v.findSubjects(p.limits)
 	}
 	if p.probes && s.cfg.Probes != nil {

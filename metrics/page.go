@@ -12,9 +12,10 @@ import (
 type page struct {
 	path, about string
 	families    []family
-	// What the families read besides the snapshot: statistics of what runs,
-	// disk use, limits, reports on probes.
-	stats, disk, limits, probes bool
+	// What the families read besides the snapshot: statistics of what runs, or
+	// usage, the part of them that costs little; disk use, limits, reports on
+	// probes.
+	stats, usage, disk, limits, probes bool
 	// process adds the metrics of Go and of podstead's process.
 	process bool
 	// textOnly pages are not offered as OpenMetrics, which would rename the
@@ -29,7 +30,7 @@ func pages() []page {
 			families: slices.Concat(ownFamilies(), kubeletFamilies()), disk: true, process: true},
 		{path: "/metrics/cadvisor", about: "What containers and pods use, under cAdvisor's names. A pod's own rows have no container and no image.",
 			families: cadvisorFamilies(), stats: true, disk: true, limits: true, textOnly: true},
-		{path: "/metrics/resource", about: "The same in short, for readers such as metrics-server.", families: resourceFamilies(), stats: true},
+		{path: "/metrics/resource", about: "The same in short, for readers such as metrics-server.", families: resourceFamilies(), usage: true},
 		{path: "/metrics/probes", about: "What became of probes.", families: probeFamilies(), probes: true},
 		{path: "/metrics/state", about: "What pods are like, under the names of kube-state-metrics.", families: stateFamilies()},
 	}

@@ -31,7 +31,10 @@ type reading struct {
 // takes longer than a second is not waited for: the one before serves.
 type sampler struct {
 	cfg *Config
-	mu  sync.Mutex
+	// full is nil, or reads everything: then this one reads usage alone, which
+	// takes a fifth of the time, unless there is a reading of full's.
+	full *sampler
+	mu   sync.Mutex
 	// last is the newest whole reading.
 	last *reading
 	// flight is closed when the reading that runs now ends; nil for none.
@@ -43,10 +46,15 @@ type sampler struct {
 // there never was one. The end of ctx does not end the reading, since others
 // share it.
 func (s *sampler) get(ctx context.Context, now time.Time) *reading {
+	if s.full != nil {
+		if r := s.full.recent(now); r != nil {
+			return r
+		}
+	}
 	s.mu.Lock()
-	if s.last != nil && now.Sub(s.last.at) < readingAge {
+	if r := s.shared(now); r != nil {
 		defer s.mu.Unlock()
-		return s.last
+		return r
 	}
 	if s.flight == nil {
 		s.flight, s.began = make(chan struct{}), now
@@ -64,6 +72,22 @@ func (s *sampler) get(ctx context.Context, now time.Time) *reading {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.last
+}
+
+// recent is shared for others than this sampler.
+func (s *sampler) recent(now time.Time) *reading {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.shared(now)
+}
+
+// shared is the last reading if it still is to be shared, else nil. The caller
+// holds the lock.
+func (s *sampler) shared(now time.Time) *reading {
+	if s.last == nil || now.Sub(s.last.at) >= readingAge {
+		return nil
+	}
 	return s.last
 }
 
@@ -90,22 +114,26 @@ func (s *sampler) read(ctx context.Context, snap *pod.Snapshot, done chan struct
 }
 
 func (s *sampler) readPod(ctx context.Context, p *pod.View, r *reading) {
+	cgroup := s.cfg.Stats.Cgroup
+	if s.full != nil {
+		cgroup = s.cfg.Stats.CgroupUsage
+	}
 	for i := range p.Containers {
 		c := &p.Containers[i]
 		if !running(c) {
 			continue
 		}
-		if stats, err := s.cfg.Stats.Cgroup(ctx, c.CgroupPath); err == nil {
+		if stats, err := cgroup(ctx, c.CgroupPath); err == nil {
 			r.cgroups[c.CgroupPath] = stats
 		}
 		at := path.Dir(c.CgroupPath)
 		if _, known := r.cgroups[at]; known {
 			continue
 		}
-		if stats, err := s.cfg.Stats.Cgroup(ctx, at); err == nil {
+		if stats, err := cgroup(ctx, at); err == nil {
 			r.cgroups[at] = stats
 		}
-		if p.Pod.Spec.HostNetwork {
+		if s.full != nil || p.Pod.Spec.HostNetwork {
 			continue // its counters would be the host's
 		}
 		if network, err := s.cfg.Stats.Network(ctx, c.PID); err == nil {

@@ -47,6 +47,7 @@ func New(cfg Config) *Server {
 	}
 	s.rows.New = func() any { return &rows{drop: s.drop} }
 	s.sampler, s.meter = &sampler{cfg: &s.cfg}, newMeter(&s.cfg)
+	s.usage = &sampler{cfg: &s.cfg, full: s.sampler}
 	s.process.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return s
 }
@@ -56,6 +57,7 @@ func New(cfg Config) *Server {
 func (s *Server) Run(ctx context.Context) error {
 	var beside sync.WaitGroup
 	defer s.sampler.wait()
+	defer s.usage.wait()
 	defer beside.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

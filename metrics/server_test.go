@@ -95,8 +95,10 @@ func TestReadingsAreShared(t *testing.T) {
 		if n := stats.count(); n != one {
 			t.Errorf("%d cgroups were read, want %d", n, one)
 		}
+		get(h, "/metrics") // which shows none
 		time.Sleep(time.Millisecond)
-		get(h, "/metrics/cadvisor")
+		get(h, "/metrics/resource")
+		get(h, "/metrics/resource")
 		if n := stats.count(); n != 2*one {
 			t.Errorf("%d cgroups were read after a second, want %d", n, 2*one)
 		}

@@ -157,6 +157,14 @@ func (a *addresses) release(uid types.UID) (last bool) {
 	return had && len(a.held) == 0
 }
 
+// keeps tells whether a pod still has its addresses and is not being removed:
+// what vanishes of one that is, did so by our doing.
+func (a *addresses) keeps(uid types.UID) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.held[uid]) > 0 && !a.gone[uid]
+}
+
 // holders returns the addresses of all pods that are not being removed.
 func (a *addresses) holders() (map[types.UID][]netip.Addr, error) {
 	a.mu.Lock()

@@ -13,7 +13,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/podstead/podstead/network"
 	"github.com/podstead/podstead/pod"
@@ -288,4 +290,29 @@ func TestRemedyIsSeen(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// TestRemovalsAreNoNews: what pods lose by being removed, many at a time,
+// nobody else took.
+func TestRemovalsAreNoNews(t *testing.T) {
+	l := newLab(t, network.Config{})
+	var uids []types.UID
+	for i := range 60 {
+		uids = append(uids, l.pod(types.UID(fmt.Sprintf("p%d", i))).uid)
+	}
+	l.run()
+	removals, ctx := errgroup.WithContext(t.Context())
+	removals.SetLimit(8)
+	for _, uid := range uids {
+		removals.Go(func() error { return l.Remove(ctx, uid) })
+	}
+	if err := removals.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	// Somebody's deed is still noticed, and it is the first that is told.
+	link := hostLink(t, string(l.pod("last").uid))
+	run(t, "ip", "link", "del", link)
+	if e := <-l.seen; !strings.Contains(e.Message, link) {
+		t.Errorf("told %+v, want that %s was removed", e, link)
+	}
 }

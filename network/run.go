@@ -117,10 +117,10 @@ func (n *Network) mendHost(told map[types.UID]bool) error {
 	for _, uid := range slices.Sorted(maps.Keys(held)) {
 		link, ok := index[uid]
 		if !ok {
-			if !told[uid] {
+			if !told[uid] && n.addrs.keeps(uid) {
 				n.cfg.Report(Event{UID: uid, CutOff: true, Message: "somebody removed the link " + linkName(n.owner, uid) + " of the pod: it is made again"})
+				told[uid] = true
 			}
-			told[uid] = true
 			continue
 		}
 		delete(told, uid)
@@ -134,7 +134,11 @@ func (n *Network) mendHost(told map[types.UID]bool) error {
 }
 
 func (n *Network) reroute(uid types.UID, a netip.Addr, link int) error {
-	if err := keepRoute(a, link); err != nil {
+	err := keepRoute(a, link)
+	if !n.addrs.keeps(uid) {
+		return nil // it is being removed by now
+	}
+	if err != nil {
 		return err
 	}
 	n.cfg.Report(Event{UID: uid, Message: fmt.Sprintf("somebody removed the route to %s: it was put back", a)})

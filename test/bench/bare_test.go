@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -41,6 +42,9 @@ type bare struct {
 	sandbox *sandbox.Sandboxes
 }
 
+// bareCIDRs are apart from every host's.
+var bareCIDRs = []netip.Prefix{netip.MustParsePrefix("10.118.0.0/23"), netip.MustParsePrefix("fd5b:3c1e:9a28::/64")}
+
 func newBare(t *testing.T, h *harness.Host, like template) *bare {
 	t.Helper()
 	b := &bare{t: t, h: h, like: like, dir: filepath.Join(h.Dir, "bare")}
@@ -53,7 +57,7 @@ func newBare(t *testing.T, h *harness.Host, like template) *bare {
 	var err error
 	b.cgroups, err = cgroups.New(cgroups.Config{Root: h.CgroupRoot + "/bare"})
 	must(err)
-	b.network, err = network.New(network.Config{RunDir: b.dir})
+	b.network, err = network.New(network.Config{RunDir: b.dir, PodCIDRs: bareCIDRs})
 	must(err)
 	b.sandbox, err = sandbox.New(sandbox.Config{RunDir: b.dir, BootID: "bench", Now: func() pod.Stamp { return pod.Stamp{Wall: time.Now()} }})
 	must(err)
@@ -88,6 +92,7 @@ func (b *bare) importImage() error {
 // barePod is one that runs.
 type barePod struct {
 	name    string
+	ip      string
 	box     pod.Sandbox
 	attempt int
 
@@ -114,7 +119,7 @@ func (b *bare) start(ctx context.Context, name string) (*barePod, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &barePod{name: name, box: box}
+	p := &barePod{name: name, ip: net.IPs[0], box: box}
 	return p, b.run(ctx, p)
 }
 
@@ -194,16 +199,19 @@ func (b *bare) remove(ctx context.Context, p *barePod) error {
 	)
 }
 
-// one starts a pod and crashes it, and returns how long either took.
-func (b *bare) one(name string) (start, crash time.Duration) {
+// one starts a pod and crashes it. Ready it is when it answers, which is asked
+// again and again.
+func (b *bare) one(name string) life {
 	b.t.Helper()
 	ctx := b.t.Context()
+	var l life
 	from := record.Now()
 	p, err := b.start(ctx, name)
 	if err != nil {
 		b.t.Fatal(err)
 	}
-	start = started(b.t, b.h, name, 1).Sub(from)
+	l.ready = answers(b.t, p.ip).Sub(from)
+	l.start = started(b.t, b.h, name, 1).Sub(from)
 	done := make(chan error, 1)
 	pid := int(p.task.Pid())
 	go func() { done <- b.again(ctx, p) }()
@@ -211,11 +219,12 @@ func (b *bare) one(name string) (start, crash time.Duration) {
 	if err := <-done; err != nil {
 		b.t.Fatal(err)
 	}
-	crash = started(b.t, b.h, name, 2).Sub(from)
+	l.readyAgain = answers(b.t, p.ip).Sub(from)
+	l.again = started(b.t, b.h, name, 2).Sub(from)
 	if err := b.remove(ctx, p); err != nil {
 		b.t.Fatal(err)
 	}
-	return start, crash
+	return l
 }
 
 // fill starts many pods, so many at a time, and returns when the last one

@@ -20,6 +20,7 @@ var (
 	flagPairs = flag.Int("bench.pairs", 15, "pairs of single pods and of crashes")
 	flagFills = flag.Int("bench.fills", 3, "pairs of many pods at once")
 	flagPods  = flag.Int("bench.pods", 100, "how many pods are many")
+	flagProbe = flag.Int("bench.probed", 50, "how many pods with twelve probes of 1 s each are watched for 30 s")
 	flagIdle  = flag.Duration("bench.idle", 75*time.Second, "how long idle pods are watched")
 )
 
@@ -32,7 +33,7 @@ func TestBench(t *testing.T) {
 	}
 	load := loadAverage(t)
 	// The logger's own work would count as podstead's at level debug.
-	h := harness.New(t, harness.Options{Config: "log: {level: info, format: json}\n"})
+	h := harness.New(t, harness.Options{Config: "log: {level: info, format: json}\nmetrics: {address: \"" + metricsAddress + "\"}\n"})
 	h.AddWitnessImage(witnessImage)
 	h.Start()
 	ours := &podstead{t: t, h: h}
@@ -42,7 +43,9 @@ func TestBench(t *testing.T) {
 	single(t, &report, ours, bare)
 	many(t, &report, ours, bare)
 	idle(&report, ours)
+	scrapes(&report, ours)
 	restart(&report, ours)
+	probed(&report, ours)
 	sizes(t, &report, h)
 	h.Stop()
 

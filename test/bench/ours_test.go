@@ -1,9 +1,15 @@
 package bench
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -11,6 +17,7 @@ import (
 	containerd "github.com/containerd/containerd/v2/client"
 	"github.com/containerd/containerd/v2/core/containers"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/podstead/podstead/api"
 	"github.com/podstead/podstead/test/harness"
@@ -31,37 +38,61 @@ type podstead struct {
 // witnessID is a witness's name in its diary.
 func witnessID(pod string) string { return "default_" + pod + "_app" }
 
-// manifest is a pod of one witness. One with a diary stamps when it starts;
-// one without does nothing at all.
-func (p *podstead) manifest(name string, diary bool) string {
-	text := fmt.Sprintf(`apiVersion: v1
+// shape is what a pod of the benchmark is like.
+type shape struct {
+	// diary: it stamps when it starts; otherwise it writes nothing.
+	diary bool
+	// containers is how many there are, at least one, and period how often
+	// each probe of theirs is made, in seconds.
+	containers, period int
+	// liveness: there is a probe of liveness beside that of readiness.
+	liveness bool
+}
+
+// port is where the first container of a pod listens; others do so above it.
+const port = 8080
+
+// manifest is a pod of witnesses with a network of its own, each of which
+// answers probes.
+func (p *podstead) manifest(name string, s shape) string {
+	var text strings.Builder
+	fmt.Fprintf(&text, `apiVersion: v1
 kind: Pod
 metadata: {name: %s}
 spec:
   terminationGracePeriodSeconds: 5
-  containers:
-  - name: app
-    image: %s
-`, name, witnessImage)
-	if !diary {
-		return text
+`, name)
+	if s.diary {
+		fmt.Fprintf(&text, "  volumes: [{name: w, hostPath: {path: %s, type: Directory}}]\n", p.h.Witness)
 	}
-	return text + fmt.Sprintf(`    env:
-    - {name: WITNESS_DIR, value: /w}
-    - {name: WITNESS_ID, value: %s}
-    volumeMounts:
-    - {name: w, mountPath: /w}
-  volumes:
-  - {name: w, hostPath: {path: %s, type: Directory}}
-`, witnessID(name), p.h.Witness)
+	text.WriteString("  containers:\n")
+	for i := range max(1, s.containers) {
+		probe := fmt.Sprintf("{httpGet: {path: /healthz, port: %d}, periodSeconds: %d}", port+i, s.period)
+		fmt.Fprintf(&text, "  - name: %s\n    image: %s\n    readinessProbe: %s\n", containerName(i), witnessImage, probe)
+		if s.liveness {
+			fmt.Fprintf(&text, "    livenessProbe: %s\n", probe)
+		}
+		fmt.Fprintf(&text, "    env:\n    - {name: WITNESS_LISTEN, value: ':%d'}\n", port+i)
+		if s.diary {
+			fmt.Fprintf(&text, "    - {name: WITNESS_DIR, value: /w}\n    - {name: WITNESS_ID, value: %s}\n    volumeMounts: [{name: w, mountPath: /w}]\n", witnessID(name))
+		}
+	}
+	return text.String()
+}
+
+func containerName(i int) string {
+	if i == 0 {
+		return "app"
+	}
+	return fmt.Sprintf("app-%d", i)
 }
 
 // place writes manifests beside their places, and puts all of them there at
 // the moment that it returns.
-func (p *podstead) place(names []string, diary bool) record.Moment {
+func (p *podstead) place(names []string, s shape) record.Moment {
 	p.t.Helper()
 	for _, name := range names {
-		if err := os.WriteFile(p.part(name), []byte(p.manifest(name, diary)), 0o644); err != nil {
+		if err := os.WriteFile(p.part(name), []byte(p.manifest(name, s)), 0o644); err != nil {
 			p.t.Fatal(err)
 		}
 	}
@@ -101,23 +132,53 @@ func (p *podstead) wait(pods int) {
 	})
 }
 
-// one starts a pod and crashes it, and returns how long either took.
-func (p *podstead) one(name string) (start, crash time.Duration) {
+// life is how long it took until a pod ran and was ready, and until both were
+// so again after a crash.
+type life struct{ start, ready, again, readyAgain time.Duration }
+
+// one starts a pod and crashes it.
+func (p *podstead) one(name string) life {
 	p.t.Helper()
-	from := p.place([]string{name}, true)
-	start = started(p.t, p.h, name, 1).Sub(from)
-	p.h.WaitRunning("default/"+name, patience)
+	var l life
+	from := p.place([]string{name}, shape{diary: true, period: 1})
+	l.ready = p.ready(name, 0).Sub(from)
+	l.start = started(p.t, p.h, name, 1).Sub(from)
 	from = kill(p.t, p.onlyPID())
-	crash = started(p.t, p.h, name, 2).Sub(from)
-	p.h.WaitRunning("default/"+name, patience)
+	l.readyAgain = p.ready(name, 1).Sub(from)
+	l.again = started(p.t, p.h, name, 2).Sub(from)
 	p.remove([]string{name})
-	return start, crash
+	return l
+}
+
+// ready waits until podstead tells that a pod is ready after so many restarts,
+// and returns when that was heard.
+func (p *podstead) ready(name string, restarts int32) record.Moment {
+	p.t.Helper()
+	client := api.NewClient(p.h.Socket)
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(p.t.Context(), patience)
+	defer cancel()
+	var at record.Moment
+	heard := errors.New("it is ready")
+	err := client.WatchPods(ctx, api.ListOptions{FieldSelector: "metadata.name=" + name}, func(_ watch.EventType, o *corev1.Pod) error {
+		for _, c := range o.Status.ContainerStatuses {
+			if c.Ready && c.RestartCount == restarts {
+				at = record.Now()
+				return heard
+			}
+		}
+		return nil
+	})
+	if !errors.Is(err, heard) {
+		p.t.Fatalf("%s is not ready after %d restarts within %s: %v", name, restarts, patience, err)
+	}
+	return at
 }
 
 // fill starts many pods and returns when the last one runs.
 func (p *podstead) fill(names []string) time.Duration {
 	p.t.Helper()
-	from := p.place(names, true)
+	from := p.place(names, shape{diary: true, period: 10})
 	took := last(p.t, p.h, names).Sub(from)
 	p.remove(names)
 	return took
@@ -185,7 +246,7 @@ type template struct {
 func (p *podstead) template() template {
 	p.t.Helper()
 	const name = "template-of-bare"
-	p.place([]string{name}, true)
+	p.place([]string{name}, shape{diary: true, period: 1})
 	made := template{name: name, pod: p.h.WaitRunning("default/"+name, patience)}
 	client := p.client()
 	defer client.Close()
@@ -233,6 +294,24 @@ func started(t *testing.T, h *harness.Host, name string, run int) record.Moment 
 		return nil
 	})
 	return at
+}
+
+// answers waits until a pod answers its probe and returns when it did.
+func answers(t *testing.T, ip string) record.Moment {
+	t.Helper()
+	client := &http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	url := fmt.Sprintf("http://%s/healthz", net.JoinHostPort(ip, strconv.Itoa(port)))
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		r, err := client.Get(url)
+		if err != nil {
+			continue
+		}
+		if err := r.Body.Close(); err == nil && r.StatusCode == http.StatusOK {
+			return record.Now()
+		}
+	}
+	t.Fatalf("%s does not answer within %s", url, patience)
+	return 0
 }
 
 // last waits until all of them have started and returns when the last one did.

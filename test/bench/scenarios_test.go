@@ -19,6 +19,8 @@ const (
 	maxMiB     = 45.0
 	maxPercent = 0.5
 	maxWritten = 0.0
+	maxScrape  = 50.0 // milliseconds
+	maxMisses  = 0.0
 )
 
 // settle is how long pods that have just started are left alone before they
@@ -45,19 +47,27 @@ func single(t *testing.T, report *table, ours *podstead, bare *bare) {
 	if *flagPairs == 0 {
 		return
 	}
-	var starts, bareStarts, crashes, bareCrashes sample
+	var our, their lives
 	alternate(*flagPairs,
-		func(i int) {
-			start, crash := ours.one(fmt.Sprintf("one-%d", i))
-			starts, crashes = append(starts, start), append(crashes, crash)
-		},
-		func(i int) {
-			start, crash := bare.one(fmt.Sprintf("bare-%d", i))
-			bareStarts, bareCrashes = append(bareStarts, start), append(bareCrashes, crash)
-		})
-	t.Logf("single: podstead %v, bare %v; crash: podstead %v, bare %v", starts, bareStarts, crashes, bareCrashes)
-	report.ratio("one pod: manifest renamed into place → process running", starts, bareStarts, maxSingle)
-	report.ratio("crash → running again, first restart", crashes, bareCrashes, maxCrash)
+		func(i int) { our = append(our, ours.one(fmt.Sprintf("one-%d", i))) },
+		func(i int) { their = append(their, bare.one(fmt.Sprintf("bare-%d", i))) })
+	t.Logf("single: podstead %v, bare %v", our, their)
+	start, ready := func(l life) time.Duration { return l.start }, func(l life) time.Duration { return l.ready }
+	again, readyAgain := func(l life) time.Duration { return l.again }, func(l life) time.Duration { return l.readyAgain }
+	report.ratio("one pod with its network: manifest renamed into place → process running", our.sample(start), their.sample(start), maxSingle)
+	report.ratio("crash → running again, first restart", our.sample(again), their.sample(again), maxCrash)
+	report.compare("one pod with its network: manifest renamed into place → Ready by an HTTP probe of period 1 s (bare client: it answers)", our.sample(ready), their.sample(ready))
+	report.compare("crash → Ready again by that probe (bare client: it answers)", our.sample(readyAgain), their.sample(readyAgain))
+}
+
+type lives []life
+
+func (all lives) sample(of func(life) time.Duration) sample {
+	var s sample
+	for _, l := range all {
+		s = append(s, of(l))
+	}
+	return s
 }
 
 // many measures many pods from nothing. The bare client gets the parallelism
@@ -80,20 +90,23 @@ func many(t *testing.T, report *table, ours *podstead, bare *bare) {
 		func(i int) { fills = append(fills, ours.fill(series("many", i, *flagPods))) },
 		func(i int) { bareFills = append(bareFills, bare.fill(series("barely", i, *flagPods), parallel)) })
 	t.Logf("many: podstead %v, bare %v", fills, bareFills)
-	report.ratio(fmt.Sprintf("%d pods from nothing → all running (bare client: %d at a time)", *flagPods, parallel), fills, bareFills, maxMany)
+	report.ratio(fmt.Sprintf("%d pods with networks and a 10 s HTTP probe each, from nothing → all running (bare client: %d at a time)", *flagPods, parallel), fills, bareFills, maxMany)
 }
 
-// idle measures what podstead takes while nothing happens.
+// idle measures what podstead takes while nothing happens but probes and
+// scrapes.
 func idle(report *table, ours *podstead) {
 	t, h := ours.t, ours.h
 	t.Helper()
-	ours.place(series("idle", 0, *flagPods), false)
+	ours.place(series("idle", 0, *flagPods), shape{period: 10})
 	ours.wait(*flagPods)
+	h.Eventually(patience, func() error { return ours.well(*flagPods) })
+	defer scraping(t)()
 	time.Sleep(settle)
 	before, at := take(t, h), record.Now()
 	time.Sleep(*flagIdle)
 	after, passed := take(t, h), record.Now().Sub(at)
-	what := func(text string) string { return fmt.Sprintf("%d idle pods: %s", *flagPods, text) }
+	what := func(text string) string { return fmt.Sprintf("%d idle pods, scraped every 15 s: %s", *flagPods, text) }
 	report.bound(what("resident memory of podstead"), mib(after.podstead.resident), "MiB", maxMiB)
 	report.bound(what("CPU of podstead"), percent(after.podstead.cpu-before.podstead.cpu, passed), "% of a core", maxPercent)
 	report.bound(what("bytes written to disk by podstead"), float64(after.podstead.written-before.podstead.written), "bytes", maxWritten)

@@ -52,7 +52,7 @@ func (r row) exceeded() bool { return r.bounded && r.value > r.budget }
 
 func (r row) String() string {
 	ratio, budget := "", ""
-	if r.bare != "" {
+	if r.bare != "" && r.value > 0 {
 		ratio = strconv.FormatFloat(r.value, 'f', 2, 64)
 	}
 	if r.bounded {
@@ -72,6 +72,11 @@ type table struct{ rows []row }
 func (t *table) ratio(what string, ours, bare sample, budget float64) {
 	value := float64(ours.median()) / float64(bare.median())
 	t.rows = append(t.rows, row{what: what, ours: ours.String(), bare: bare.String(), unit: " ×", value: value, budget: budget, bounded: true})
+}
+
+// compare adds what both sides did where they did not do the same.
+func (t *table) compare(what string, ours, bare sample) {
+	t.rows = append(t.rows, row{what: what, ours: ours.String(), bare: bare.String()})
 }
 
 // bound adds a number with its budget.

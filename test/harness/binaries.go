@@ -39,7 +39,7 @@ var Binaries = sync.OnceValues(func() (string, error) {
 	if err := images.Track(context.Background(), ours...); err != nil {
 		return "", err
 	}
-	if err := build(dir, nil, ours...); err != nil {
+	if err := build(dir, []string{"-tags", "grpcnotrace"}, ours...); err != nil {
 		return "", err
 	}
 	const containerd = "github.com/containerd/containerd/v2/cmd/"

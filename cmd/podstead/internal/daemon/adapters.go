@@ -83,7 +83,7 @@ func (logReader) Read(ctx context.Context, r api.LogRequest, w io.Writer) error 
 type stats struct{ cgroups *cgroups.Manager }
 
 func (s stats) Usage(ctx context.Context, path string) (cpuNanos, workingSet uint64, err error) {
-	u, err := s.cgroups.Stats(ctx, path)
+	u, err := s.cgroups.Usage(ctx, path)
 	if u.CPU != nil {
 		cpuNanos = uint64(u.CPU.Total.Nanoseconds())
 	}

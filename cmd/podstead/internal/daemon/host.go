@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/containerd/containerd/v2/contrib/apparmor"
 	"github.com/containerd/containerd/v2/pkg/cap"
 	"github.com/containerd/containerd/v2/pkg/oci"
 	"golang.org/x/sys/unix"
@@ -88,13 +87,8 @@ func hostFacts(v2 bool) (spec.Host, error) {
 	if h.Devices, err = oci.HostDevices(); err != nil {
 		return h, fmt.Errorf("list the host's devices: %w", err)
 	}
-	if enabled, err := os.ReadFile("/sys/module/apparmor/parameters/enabled"); err == nil && strings.HasPrefix(string(enabled), "Y") {
-		if err := apparmor.LoadDefaultProfile(spec.AppArmorDefault); err != nil {
-			return h, fmt.Errorf("load the AppArmor profile of containers (is apparmor_parser installed?): %w", err)
-		}
-		h.AppArmor, h.AppArmorProfiles = true, appArmorProfiles()
-	}
-	return h, nil
+	h.AppArmor, h.AppArmorProfiles, err = appArmor()
+	return h, err
 }
 
 // lowestOOMScore is the floor that the kernel sets to the oom_score_adj of our
@@ -131,19 +125,4 @@ func possibleCPUs() int {
 		return goruntime.NumCPU()
 	}
 	return last + 1
-}
-
-// appArmorProfiles lists the loaded profiles: lines of "name (mode)".
-func appArmorProfiles() []string {
-	text, err := os.ReadFile("/sys/kernel/security/apparmor/profiles")
-	if err != nil {
-		return []string{spec.AppArmorDefault}
-	}
-	var names []string
-	for line := range strings.Lines(string(text)) {
-		if i := strings.LastIndex(line, " ("); i > 0 {
-			names = append(names, line[:i])
-		}
-	}
-	return names
 }

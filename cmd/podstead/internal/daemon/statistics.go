@@ -30,6 +30,11 @@ func (s stats) Cgroup(ctx context.Context, path string) (pod.CgroupStats, error)
 	return s.cgroups.Stats(ctx, path)
 }
 
+// CgroupUsage reads the processor time and the working set of a cgroup.
+func (s stats) CgroupUsage(ctx context.Context, path string) (pod.CgroupStats, error) {
+	return s.cgroups.Usage(ctx, path)
+}
+
 // Network reads the counters of the network in which a process is.
 func (s stats) Network(_ context.Context, pid int) ([]pod.InterfaceStats, error) {
 	return network.Counters(pid)

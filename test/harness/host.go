@@ -226,6 +226,9 @@ func (h *Host) foreign(line string) bool {
 		return strings.HasPrefix(what, "table inet podstead-") && !strings.HasPrefix(what, h.table()+":")
 	case "link":
 		return h.elsewhere(what)
+	case "process":
+		// One that had not been buried yet when the first look was taken.
+		return change[0] == '-' && strings.HasPrefix(what, "zombie ")
 	}
 	return false
 }

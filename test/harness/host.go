@@ -227,8 +227,9 @@ func (h *Host) foreign(line string) bool {
 	case "link":
 		return h.elsewhere(what)
 	case "process":
-		// One that had not been buried yet when the first look was taken.
-		return change[0] == '-' && strings.HasPrefix(what, "zombie ")
+		// When the first look was taken one had not been buried yet, or a child
+		// had not yet become another program.
+		return change[0] == '-' && (strings.HasPrefix(what, "zombie ") || what == "podstead")
 	}
 	return false
 }

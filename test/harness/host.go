@@ -225,6 +225,10 @@ func (h *Host) foreign(line string) bool {
 		return strings.HasPrefix(what, "table inet podstead-") && !strings.HasPrefix(what, h.table()+":")
 	case "link":
 		return h.elsewhere(what)
+	case "process":
+		// When the first look was taken one had not been buried yet, or a child
+		// had not yet become another program.
+		return change[0] == '-' && (strings.HasPrefix(what, "zombie ") || what == "podstead")
 	}
 	return false
 }

@@ -36,10 +36,13 @@ func grpcTrial(a *corev1.GRPCAction, t *pod.ProbeTarget) trial {
 // its own.
 func checkHealth(ctx context.Context, address, service string, secure bool) (string, error) {
 	var unconnected atomic.Pointer[error] // gRPC keeps only the text of it
+	var raw atomic.Pointer[net.Conn]
 	dialer := func(ctx context.Context, address string) (net.Conn, error) {
 		conn, err := dial(ctx, address)
 		if err != nil {
 			unconnected.Store(&err)
+		} else {
+			raw.Store(&conn)
 		}
 		return conn, err
 	}
@@ -47,7 +50,14 @@ func checkHealth(ctx context.Context, address, service string, secure bool) (str
 	if err != nil {
 		return "", err
 	}
-	defer conn.Close()
+	defer func() {
+		// gRPC would wait for seconds until a server that reads nothing takes
+		// its farewell.
+		if c := raw.Load(); c != nil {
+			_ = (*c).Close()
+		}
+		_ = conn.Close()
+	}()
 	answer, err := health.NewHealthClient(conn).Check(ctx, &health.HealthCheckRequest{Service: service})
 	if dialError := unconnected.Load(); err != nil && dialError != nil {
 		return "", *dialError

@@ -112,6 +112,10 @@ func TestHostileGRPCServers(t *testing.T) {
 		"silence":         func(c net.Conn) { _, _ = io.Copy(io.Discard, c) },
 		"closes":          func(net.Conn) {},
 		"HTTP/1.1":        saying(ok + "\r\n"),
+		"pings and reads nothing": func(c net.Conn) {
+			_, _ = io.WriteString(c, "\x00\x00\x00\x04\x00\x00\x00\x00\x00") // SETTINGS
+			forever(c, "\x00\x00\x08\x06\x00\x00\x00\x00\x00pingping")
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			hold(t, grpcTarget(serve(t, handle), ""), nil, pod.ProbeFailure, "gRPC health check of 127.0.0.1:")

@@ -105,6 +105,35 @@ func TestWhatWasKilledBeforeItsStartNeverRan(t *testing.T) {
 	h.await("no shim is left", func() bool { return len(h.shims()) == 0 })
 }
 
+// A task that was told to start, and of which it is not known whether it did,
+// is ended and counted: it may have run.
+func TestStartThatWasCutOffCounts(t *testing.T) {
+	h, img := newHostWithImage(t)
+	q := h.request(img, "begun", "sleep")
+	h.halfStart(q, 5)
+	ctx := h.scope(t.Context())
+	s, ok, err := h.look(ctx, q.ID)
+	if err != nil || !ok {
+		t.Fatal(ok, err)
+	}
+	if _, err := h.withStarted(ctx, s); err != nil {
+		t.Fatal(err)
+	}
+	if got := h.state(q.ID); got != pod.StateExited {
+		t.Errorf("it is %s, want %s", got, pod.StateExited)
+	}
+	if err := h.Remove(t.Context(), q.ID); err == nil {
+		t.Error("it was removed, and with it that it may have run")
+	}
+	if c, err := h.Start(t.Context(), q); err != nil || c.State != pod.StateExited {
+		t.Errorf("another start gives %s, %v, want it left as it is", c.State, err)
+	}
+	dead := h.reap(q.ID)
+	if dead.State != pod.StateDead || dead.Exit.Reason != pod.ExitUnknown || dead.Exit.Code != 137 {
+		t.Errorf("it is %s with %+v, want it dead with an unknown end", dead.State, dead.Exit)
+	}
+}
+
 // An earlier try that was killed, and shows only when the task is to be made,
 // is no run that ended.
 func TestWhatWasKilledInBetweenNeverRan(t *testing.T) {

@@ -116,10 +116,17 @@ func (r *Runtime) hangsAtTheEndOf(ctx context.Context) func() error {
 	}
 }
 
-// notStarted tells a command that is at fault from a container that is.
+// commandFaults are what a runtime says of a command that can't be started for
+// a reason of its own. All else, such as a full disk, is not its fault.
+var commandFaults = []string{
+	"no such file", "not found in $PATH", "permission denied", "exec format error",
+	"not a directory", "is a directory", "argument list too long",
+}
+
+// notStarted tells a command that is at fault from a container or host that is.
 func notStarted(id string, command []string, err error) (int, error) {
 	message, ok := startFailure(err)
-	if !ok {
+	if !ok || !slices.ContainsFunc(commandFaults, func(words string) bool { return strings.Contains(message, words) }) {
 		return 0, failed("start a command in container", id, err)
 	}
 	code := 126

@@ -114,6 +114,9 @@ func stateOf(s sight) pod.ContainerState {
 	}
 	switch s.task.Status {
 	case task.Status_CREATED:
+		if s.begun() {
+			return pod.StateExited
+		}
 		return pod.StateCreated
 	case task.Status_RUNNING, task.Status_PAUSED, task.Status_PAUSING:
 		return pod.StateRunning
@@ -126,6 +129,14 @@ func stateOf(s sight) pod.ContainerState {
 	default:
 		return pod.StateUnknown
 	}
+}
+
+// begun tells of a created task that was told to start, and of which nobody
+// knows whether it did: a shim whose containerd is killed meanwhile may have
+// let the process go and not have noticed. Such a task can be neither started
+// nor used, so it is ended and counted as a run.
+func (s sight) begun() bool {
+	return s.task != nil && s.task.Status == task.Status_CREATED && s.started != nil
 }
 
 // container is a sight in the words of the domain.

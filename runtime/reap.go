@@ -88,10 +88,17 @@ func (r *Runtime) settle(ctx context.Context, s *sight) error {
 func (r *Runtime) ended(s *sight, group cgroup) *ending {
 	now := r.now()
 	e := &ending{Boot: r.cfg.BootID}
-	if s.task == nil {
+	switch {
+	case s.task == nil:
 		e.Exit = pod.Exit{
 			Code: killedCode, Reason: pod.ExitUnknown, At: now,
 			Message: "the container is gone and nobody knows how it ended",
+		}
+		return e
+	case s.begun():
+		e.Exit = pod.Exit{
+			Code: killedCode, Reason: pod.ExitUnknown, At: now,
+			Message: "containerd or podstead ended while it was being started and nobody knows how far it came: it was ended",
 		}
 		return e
 	}
@@ -102,10 +109,20 @@ func (r *Runtime) ended(s *sight, group cgroup) *ending {
 	switch {
 	case e.Code == 0:
 		e.Reason = pod.ExitCompleted
-	case e.Code == killedCode && group.oomKills() > 0:
+	case e.Code == killedCode && group.oomKills() > 0 && !outlastedGrace(s, e.At):
 		e.Reason = pod.ExitOOMKilled
 	}
 	return e
+}
+
+// outlastedGrace tells of a container that was told to stop and lived on until
+// its grace was over: podstead killed it, whatever the kernel did before.
+func outlastedGrace(s *sight, ended pod.Stamp) bool {
+	var stop stopping
+	if !decodePart(&s.container, partStopping, &stop) || stop.Signalled.IsZero() || stop.Grace == 0 {
+		return false
+	}
+	return !ended.Wall.Before(stop.Since.Wall.Add(stop.Grace))
 }
 
 // exitStamp turns the wall clock's time of an exit into a stamp.

@@ -90,6 +90,13 @@ func containerChange(c *pod.Container, wanted *corev1.Pod) string {
 	return "spec." + list + "[" + c.Name + "]." + field
 }
 
+// editedSince tells whether the wanted container differs in anything from a run
+// that has ended. Such an edit may have mended it, so it is not made to wait.
+func editedSince(dead *pod.Container, wanted *corev1.Pod) bool {
+	old, now := dead.Spec(), pod.ContainerSpec(wanted, dead.Name)
+	return old != nil && now != nil && difference(old, now, nil) != ""
+}
+
 // resizeRestarts tells whether the resources changed and the wanted
 // resizePolicy asks for a restart then (KEP-1287).
 func resizeRestarts(old, now *corev1.Container) bool {

@@ -57,7 +57,7 @@ func (p *planner) deadStatus(l *life, d *pod.Desired, last *pod.Container, v *Vi
 	}
 	st.LastTerminationState.Terminated = terminated(last)
 	at, _ := p.restart(last)
-	if p.now >= at || containerChange(last, d.Pod) != "" || asked(last) {
+	if p.now >= at || editedSince(last, d.Pod) || asked(last) {
 		st.State.Waiting = p.waiting(l, d, last.Name)
 		return
 	}
@@ -85,7 +85,11 @@ func (p *planner) waiting(l *life, d *pod.Desired, name string) *corev1.Containe
 		}
 	}
 	if f, failed := p.have.Failed[Prepare{Instance: l.number}.Name()]; failed {
-		return &corev1.ContainerStateWaiting{Reason: "ContainerCreating", Message: f.Message}
+		reason := "ContainerCreating"
+		if f.Reason == "NetworkNotReady" || f.Reason == "SysctlForbidden" {
+			reason = f.Reason
+		}
+		return &corev1.ContainerStateWaiting{Reason: reason, Message: f.Message}
 	}
 	if !initialised(l, d.Pod) && len(d.Pod.Spec.InitContainers) > 0 && d.Pod.Spec.InitContainers[0].Name != name {
 		return &corev1.ContainerStateWaiting{Reason: "PodInitializing"}

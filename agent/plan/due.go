@@ -65,7 +65,7 @@ func (p *planner) next(l *life, due []Start, spec *corev1.Pod, name string, role
 	default:
 		s.Attempt = last.Attempt + 1
 		at, failures := p.restart(last)
-		if fresh := l.latestHere(name) == nil || asked(last) || p.want.Restart[last.ID] || containerChange(last, spec) != ""; fresh {
+		if fresh := l.latestHere(name) == nil || asked(last) || p.want.Restart[last.ID] || editedSince(last, spec); fresh {
 			at, failures = p.now, 0
 		}
 		if p.now < at {

@@ -115,7 +115,7 @@ func (d *daemon) buildAgent(cfg *config.Configuration, server pod.Node) error {
 	}
 	exec := commands{d.runtime}
 	d.probes = probes.New(probes.Config{
-		Exec: exec.run, Now: now, Judge: func(v pod.ProbeVerdict) { d.agent.Judged(v) },
+		Exec: exec.probe, Now: now, Judge: func(v pod.ProbeVerdict) { d.agent.Judged(v) },
 	})
 	d.agent = agent.New(agent.Config{
 		Settings: planSettings(cfg.Restart), Node: server,

@@ -2,11 +2,13 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/podstead/podstead/pod"
 	"github.com/podstead/podstead/probes"
 	"github.com/podstead/podstead/runtime"
 )
@@ -16,6 +18,15 @@ type commands struct{ runtime *runtime.Runtime }
 
 func (c commands) run(ctx context.Context, container string, argv []string, output io.Writer) (exitCode int, err error) {
 	return c.runtime.Exec(ctx, container, runtime.ExecRequest{Command: argv, Stdout: output, Stderr: output})
+}
+
+// probe is run for probes: what is not the command's own fault does not count.
+func (c commands) probe(ctx context.Context, container string, argv []string, output io.Writer) (exitCode int, err error) {
+	exitCode, err = c.run(ctx, container, argv, output)
+	if err != nil && ctx.Err() == nil && !errors.Is(err, runtime.ErrNotStarted) && !errors.Is(err, pod.ErrUnavailable) {
+		err = fmt.Errorf("%w: %w", pod.ErrUnavailable, err)
+	}
+	return exitCode, err
 }
 
 // hooks runs lifecycle hooks. Sleep is not among them: it needs nobody.

@@ -3,6 +3,7 @@ package probes
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"strconv"
@@ -41,10 +42,10 @@ func checkHealth(ctx context.Context, address, service string, secure bool) (str
 		conn, err := dial(ctx, address)
 		if err != nil {
 			unconnected.Store(&err)
-		} else {
-			raw.Store(&conn)
+			return nil, err
 		}
-		return conn, err
+		raw.Store(&conn)
+		return &boundedConn{Conn: conn, left: maxFraming}, nil
 	}
 	conn, err := grpc.NewClient("passthrough:///"+address, append(bounds(), grpc.WithContextDialer(dialer), transport(secure))...)
 	if err != nil {
@@ -63,6 +64,21 @@ func checkHealth(ctx context.Context, address, service string, secure bool) (str
 		return "", *dialError
 	}
 	return healthInWords(answer.GetStatus(), err)
+}
+
+// boundedConn ends a connection that brings more than an answer can need.
+type boundedConn struct {
+	net.Conn
+	left int
+}
+
+func (c *boundedConn) Read(p []byte) (int, error) {
+	if c.left <= 0 {
+		return 0, errors.New("the server sends more than an answer needs")
+	}
+	n, err := c.Conn.Read(p[:min(len(p), c.left)])
+	c.left -= n
+	return n, err
 }
 
 func healthInWords(found health.HealthCheckResponse_ServingStatus, err error) (string, error) {

@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"context"
+	"maps"
 	"path"
 	"sync"
 	"time"
@@ -95,13 +96,7 @@ func (s *sampler) shared(now time.Time) *reading {
 func (s *sampler) read(ctx context.Context, snap *pod.Snapshot, done chan struct{}) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readingTime)
 	defer cancel()
-	r := &reading{at: time.Now(), cgroups: map[string]pod.CgroupStats{}, networks: map[string][]pod.InterfaceStats{}}
-	for i := range snap.Pods {
-		if ctx.Err() != nil {
-			break
-		}
-		s.readPod(ctx, &snap.Pods[i], r)
-	}
+	r := s.readPods(ctx, snap.Pods)
 	node, err := s.cfg.Stats.Node(ctx)
 	r.node, r.nodeRead = node, err == nil
 	s.mu.Lock()
@@ -111,6 +106,33 @@ func (s *sampler) read(ctx context.Context, snap *pod.Snapshot, done chan struct
 		s.last = r
 	}
 	close(done)
+}
+
+// readers is how many pods are read at a time.
+const readers = 4
+
+func (s *sampler) readPods(ctx context.Context, pods []pod.View) *reading {
+	whole := newReading()
+	var parts [readers]*reading
+	var all sync.WaitGroup
+	for k := range parts {
+		parts[k] = newReading()
+		all.Go(func() {
+			for i := k; i < len(pods) && ctx.Err() == nil; i += readers {
+				s.readPod(ctx, &pods[i], parts[k])
+			}
+		})
+	}
+	all.Wait()
+	for _, part := range parts {
+		maps.Copy(whole.cgroups, part.cgroups)
+		maps.Copy(whole.networks, part.networks)
+	}
+	return whole
+}
+
+func newReading() *reading {
+	return &reading{at: time.Now(), cgroups: map[string]pod.CgroupStats{}, networks: map[string][]pod.InterfaceStats{}}
 }
 
 func (s *sampler) readPod(ctx context.Context, p *pod.View, r *reading) {

@@ -145,10 +145,29 @@ func (c *crowd) join(now pod.Moment) int {
 
 // following is when a probe is made again after an attempt that was due at
 // due: a whole number of periods later, so that nothing drifts and what was
-// missed is not made up for.
+// missed is not made up for. Once, it is moved by a twentieth of the period at
+// most, onto a time that probes share: waking up costs more than a probe.
 func following(due, now pod.Moment, period time.Duration) pod.Moment {
 	missed := max(0, now.Sub(due)/period)
-	return due.Add((missed + 1) * period)
+	next := due.Add((missed + 1) * period)
+	g := pod.Moment(grid(period))
+	if g == 0 {
+		return next
+	}
+	shared := (next + g/2) / g * g
+	if shared <= now {
+		shared += g
+	}
+	return shared
+}
+
+// grid is how far the times are apart at which probes of a period are made; 0
+// for periods below a second, which are left alone.
+func grid(period time.Duration) time.Duration {
+	if period < time.Second {
+		return 0
+	}
+	return min(period/10, time.Second)
 }
 
 // retry is when a probe is made again after so many attempts in a row that

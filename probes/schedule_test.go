@@ -3,6 +3,7 @@ package probes_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,6 +18,25 @@ func TestAProbeIsMadeAtOnceAndThenEachPeriod(t *testing.T) {
 		s.until(25 * time.Second)
 		s.checkAttempts("0s a", "10s a", "20s a")
 		s.checkVerdicts("0s a success")
+		s.end()
+	})
+}
+
+// Probes of a period come together after their first attempt, each by a
+// twentieth of the period earlier or later at most.
+func TestProbesShareTheirTimes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t, script(0))
+		var targets []pod.ProbeTarget
+		for i, name := range []string{"a", "b", "c"} {
+			targets = append(targets, target(name))
+			s.until(time.Duration(i) * 130 * time.Millisecond)
+			s.runner.Set(targets)
+		}
+		s.until(25 * time.Second)
+		slices.Sort(s.attempts[3:6]) // of one time
+		slices.Sort(s.attempts[6:])
+		s.checkAttempts("0s a", "130ms b", "260ms c", "10s a", "10s b", "10s c", "20s a", "20s b", "20s c")
 		s.end()
 	})
 }

@@ -106,6 +106,8 @@ func TestVerdicts(t *testing.T) {
 		{"it was killed on purpose", history(100, one, []life{{1, 50, "1", ""}, {52, 100, "1", ""}}, fault(50, 50.1, id)), nil},
 		{"another one was killed", history(100, one, []life{{1, 50, "1", ""}, {52, 100, "1", ""}}, fault(50, 50.1, "x")), []checker.Verdict{checker.UnexplainedRestart}},
 		{"podstead was killed", history(100, one, []life{{1, 50, "1", ""}, {52, 100, "1", ""}}, fault(50, 51, "")), []checker.Verdict{checker.UnexplainedRestart}},
+		{"podstead was killed while it was started", history(100, one, []life{{49.8, 50.5, "1", ""}, {52, 100, "1", ""}}, fault(1, 50, ""), fault(50, 51, "")), nil},
+		{"it began while podstead was dead", history(100, one, []life{{48, 50, "1", ""}, {52, 100, "1", ""}}, fault(1, 50, "")), []checker.Verdict{checker.UnexplainedRestart}},
 		{"the host was booted", reboot, nil},
 		{"two lived at once", history(100, one, []life{{1, 60, "1", "exit"}, {52, 100, "1", ""}}), []checker.Verdict{checker.Duplicate}},
 		{"the lock was held", locked, []checker.Verdict{checker.Duplicate}},

@@ -48,10 +48,28 @@ func (c *container) explained(before, next run) bool {
 			return true
 		}
 	}
+	if c.cutOff(before) {
+		return true
+	}
 	// Any change of what is wanted of it between the two starts, looked at
 	// with the delay that a change may take to arrive.
 	for _, w := range c.wanted {
 		if w.generation != before.generation && w.from <= next.from && w.to >= before.from {
+			return true
+		}
+	}
+	return false
+}
+
+// starting is how far from the beginning of a fault the runs begin whose start
+// it cuts off.
+const starting = time.Second
+
+// cutOff tells of a run that began right when something above it was killed:
+// of a start that is cut off nobody knows how far it came, and it is ended.
+func (c *container) cutOff(r run) bool {
+	for _, f := range c.history.Faults {
+		if f.Target == "" && f.From <= r.from.Add(starting) && r.from <= f.From.Add(starting) {
 			return true
 		}
 	}

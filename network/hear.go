@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 	"syscall"
@@ -106,7 +105,7 @@ func ourName(table string) bool { return table == "podstead" || strings.HasPrefi
 
 // sortHost tells what pods may have lost (links, addresses and routes that
 // went, links and forwarding that changed) from what else the warnings depend
-// on: the host's own links, addresses and routes.
+// on: the host's own links and routes, which come and go with its addresses.
 func (n *Network) sortHost(lost, other chan<- struct{}) func(*syscall.NetlinkMessage) {
 	return func(m *syscall.NetlinkMessage) {
 		if m == nil {
@@ -121,13 +120,8 @@ func (n *Network) sortHost(lost, other chan<- struct{}) func(*syscall.NetlinkMes
 			} else {
 				tell(other)
 			}
-		case unix.RTM_NEWADDR, unix.RTM_DELADDR:
-			if !isGateway(m.Data) {
-				tell(other)
-			}
-			if kind == unix.RTM_DELADDR {
-				tell(lost)
-			}
+		case unix.RTM_DELADDR:
+			tell(lost)
 		case unix.RTM_NEWROUTE, unix.RTM_DELROUTE:
 			if !likeOurs(m.Data) {
 				tell(other)
@@ -145,12 +139,6 @@ func ofPod(data []byte) bool {
 	name := attribute(data, unix.SizeofIfInfomsg, unix.IFLA_IFNAME)
 	group := attribute(data, unix.SizeofIfInfomsg, unix.IFLA_GROUP)
 	return isLinkName(strings.TrimRight(string(name), "\x00")) || len(group) == 4 && binary.NativeEndian.Uint32(group) == linkGroup
-}
-
-// isGateway tells of the addresses that links of pods have.
-func isGateway(data []byte) bool {
-	a, ok := netip.AddrFromSlice(attribute(data, unix.SizeofIfAddrmsg, unix.IFA_ADDRESS))
-	return ok && (a == gateway4() || a == gateway6())
 }
 
 // likeOurs tells of routes as those to pods are: set by a program, to a single

@@ -185,6 +185,10 @@ func (n *Network) ensure(ctx context.Context, w wire, p *corev1.Pod) ([]string, 
 	if err := w.hostSide(link, six); err != nil {
 		return nil, err
 	}
+	// A link that is made again has to carry what Set gave the one before.
+	if err := n.openLoopback(n.wantedOf(w.uid)); err != nil {
+		return nil, err
+	}
 	addrs, err := n.addrs.claim(w.uid, link.Attrs().Index, six)
 	if err != nil {
 		return nil, err

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/podstead/podstead/network"
+	"github.com/podstead/podstead/pod"
 )
 
 // hostSide is all that the host has of a link.
@@ -97,6 +98,8 @@ func (l *lab) forget() {
 func TestCutOffIsToldUntilItIsMended(t *testing.T) {
 	l := newLab(t, network.Config{})
 	b := l.pod("b")
+	serve(t, b.path, ":80", "b")
+	l.open(map[node][]pod.PortMapping{b: both("", 8080, 80)})
 	l.run()
 	link := hostLink(t, "b")
 	run(t, "ip", "link", "del", link)
@@ -114,6 +117,7 @@ func TestCutOffIsToldUntilItIsMended(t *testing.T) {
 	if again := l.pod("b"); again != b {
 		t.Errorf("pod b is %+v after it was made again, was %+v", again, b)
 	}
+	reaches(t, host, "tcp", "127.0.0.1:8080", "b")
 }
 
 // TestALinkThatGoesUnseen: a pod whose link went while podstead was down keeps

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/podstead/podstead/agent"
@@ -279,29 +278,5 @@ func TestPortOfAProcessIsWaitedFor(t *testing.T) {
 			t.Errorf("the ports were looked at %d times although nobody waits", m-n)
 		}
 		expect(t, f, "web/app#1.0")
-	})
-}
-
-// A pod whose link somebody removed is connected anew while it runs.
-func TestCutOffPodIsConnectedAnew(t *testing.T) {
-	f := newFake()
-	inBubble(t, f, func(t *testing.T, a *agent.Agent) {
-		a.Publish(source(desired("web"), desired("other")))
-		settle(time.Second)
-		var uid types.UID
-		f.set(func(f *fake) {
-			for u, s := range f.sandboxes {
-				if s.Instance.Name == "web" {
-					uid = u
-				}
-			}
-		})
-		before := f.count("sandbox")
-		a.CutOff(uid)
-		settle(time.Minute)
-		if n := f.count("sandbox") - before; n != 1 {
-			t.Errorf("it was prepared %d times, want once", n)
-		}
-		expect(t, f, "other/app#1.0 web/app#1.0")
 	})
 }

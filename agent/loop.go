@@ -49,7 +49,9 @@ type loop struct {
 	listing  bool
 	relistAt pod.Moment
 	// swept tells that what an earlier podstead left was looked for.
-	swept     bool
+	swept bool
+	// early is what was said of pods before any was known.
+	early     []notice
 	measureAt pod.Moment
 	// starts, teardowns and pulls are how many are under way.
 	starts    int

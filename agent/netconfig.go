@@ -6,8 +6,6 @@ import (
 	"reflect"
 	"time"
 
-	"k8s.io/apimachinery/pkg/types"
-
 	"github.com/podstead/podstead/pod"
 )
 
@@ -59,19 +57,6 @@ func (l *loop) networkSet(err error) {
 	n.at = l.cfg.Now().Moment.Add(min(networkRetry<<min(n.failures, 10), networkRetryMax))
 	n.failures++
 	l.event(pod.Key{}, warning, "NetworkFailed", fmt.Sprintf("the rules of the pods' network can't be set, those before stay and it is tried again: %v", err))
-}
-
-// CutOff says that somebody removed the link of a pod: it is connected anew.
-func (a *Agent) CutOff(uid types.UID) {
-	a.send(func(l *loop) {
-		for key, ps := range l.pods {
-			for number, s := range ps.sandboxes {
-				if s.UID == uid {
-					ps.unwired[number], l.dirty[key] = true, true
-				}
-			}
-		}
-	})
 }
 
 // wired notes what the network has to do for a pod, and which probes are to be

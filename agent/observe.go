@@ -174,6 +174,7 @@ func (l *loop) listed(revs map[pod.Key]int, containers []pod.Container, sandboxe
 		l.takeSandboxes(sandboxes)
 		l.runtimeUp()
 		l.sweepLeftovers(containers, sandboxes)
+		l.noticeEarly()
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"math"
 	"net/netip"
 	"slices"
@@ -23,20 +24,24 @@ const reasonNotReady = "NetworkNotReady"
 // host's route to it, which the kernel lets succeed once: so it is never given
 // twice, not even by two podsteads on one host, and it is kept over restarts.
 type addresses struct {
-	owner string
-	mu    sync.Mutex
-	pools []*pool
+	owner   string
+	records records
+	mu      sync.Mutex
+	pools   []*pool
 	// held are the addresses of each pod, IPv4 first; used is the reverse.
 	held map[types.UID][]netip.Addr
 	used map[netip.Addr]types.UID
+	// bare are pods with a namespace of an earlier podstead's and no address
+	// that anything tells of.
+	bare map[types.UID]bool
 	// observed tells that the kernel was asked who holds what.
 	observed bool
 	// gone are pods that are being removed: what vanishes of them is no news.
 	gone map[types.UID]bool
 }
 
-func newAddresses(ranges []netip.Prefix, owner string) *addresses {
-	a := &addresses{owner: owner, held: map[types.UID][]netip.Addr{}, used: map[netip.Addr]types.UID{}, gone: map[types.UID]bool{}}
+func newAddresses(ranges []netip.Prefix, owner string, r records) *addresses {
+	a := &addresses{owner: owner, records: r, held: map[types.UID][]netip.Addr{}, used: map[netip.Addr]types.UID{}, bare: map[types.UID]bool{}, gone: map[types.UID]bool{}}
 	for _, r := range ranges {
 		a.pools = append(a.pools, &pool{prefix: r.Masked()})
 	}
@@ -76,7 +81,8 @@ func checkRanges(ranges []netip.Prefix) error {
 }
 
 // claim returns the addresses of a pod, IPv4 first, with the host's routes
-// through its link. What it has it keeps, whatever the ranges are now.
+// through its link. What it has it keeps, whatever the ranges are now. They
+// are on record before the pod can use them.
 func (a *addresses) claim(uid types.UID, link int, six bool) ([]netip.Addr, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -101,6 +107,10 @@ func (a *addresses) claim(uid types.UID, link int, six bool) ([]netip.Addr, erro
 		return nil, &pod.Refused{Reason: reasonNotReady, Message: "the host has IPv6 switched off and the ranges of pods have no IPv4: " +
 			"add an IPv4 range to network.podCIDRs; it is tried again"}
 	}
+	if err := a.records.put(uid, a.held[uid]); err != nil {
+		return nil, err
+	}
+	delete(a.bare, uid)
 	return slices.Clone(a.held[uid]), nil
 }
 
@@ -143,26 +153,45 @@ func (a *addresses) leaving(uid types.UID) error {
 	return a.observe()
 }
 
-// release frees the addresses of a pod whose link is gone. It tells whether
-// the pod was the last that had any.
-func (a *addresses) release(uid types.UID) (last bool) {
+// release frees the addresses of a pod whose link and namespace are gone. It
+// tells whether the pod was the last that had any.
+func (a *addresses) release(uid types.UID) (last bool, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if err := a.records.remove(uid); err != nil {
+		return false, err
+	}
 	had := len(a.held[uid]) > 0
 	for _, address := range a.held[uid] {
 		delete(a.used, address)
 	}
 	delete(a.held, uid)
+	delete(a.bare, uid)
 	delete(a.gone, uid)
-	return had && len(a.held) == 0
+	return had && len(a.held) == 0, nil
 }
 
-// keeps tells whether a pod still has its addresses and is not being removed:
-// what vanishes of one that is, did so by our doing.
+// keeps tells whether a pod is still there and not being removed: what
+// vanishes of one that is, did so by our doing.
 func (a *addresses) keeps(uid types.UID) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return len(a.held[uid]) > 0 && !a.gone[uid]
+	return (len(a.held[uid]) > 0 || a.bare[uid]) && !a.gone[uid]
+}
+
+// start looks, once, what an earlier podstead left. It comes before the first
+// namespace is made, which is not bare but new.
+func (a *addresses) start() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.observe()
+}
+
+// without returns the pods that have a namespace and no address.
+func (a *addresses) without() []types.UID {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Sorted(maps.Keys(a.bare))
 }
 
 // holders returns the addresses of all pods that are not being removed.
@@ -181,9 +210,9 @@ func (a *addresses) holders() (map[types.UID][]netip.Addr, error) {
 	return held, nil
 }
 
-// observe asks the kernel once who holds which address: the host's routes
-// through pods' links, which no pod can change. The next new address comes
-// after the highest.
+// observe asks once who holds which address: the kernel, of the host's routes
+// through pods' links, which no pod can change, and the records where those
+// are gone. The next new address comes after the highest.
 func (a *addresses) observe() error {
 	if a.observed {
 		return nil
@@ -196,16 +225,33 @@ func (a *addresses) observe() error {
 	if err != nil {
 		return err
 	}
+	pinned, err := a.records.pinned()
+	if err != nil {
+		return err
+	}
 	for address, uid := range routed {
-		a.hold(uid, address)
-		for _, p := range a.pools {
-			if p.prefix.Contains(address) && (!p.last.IsValid() || p.last.Less(address)) {
-				p.last = address
+		a.find(uid, address)
+	}
+	for _, uid := range slices.Sorted(maps.Keys(pinned)) {
+		for _, address := range pinned[uid] {
+			if _, taken := a.used[address]; !taken {
+				a.find(uid, address)
 			}
 		}
+		a.bare[uid] = len(a.held[uid]) == 0
 	}
+	maps.DeleteFunc(a.bare, func(_ types.UID, bare bool) bool { return !bare })
 	a.observed = true
 	return nil
+}
+
+func (a *addresses) find(uid types.UID, address netip.Addr) {
+	a.hold(uid, address)
+	for _, p := range a.pools {
+		if p.prefix.Contains(address) && (!p.last.IsValid() || p.last.Less(address)) {
+			p.last = address
+		}
+	}
 }
 
 // pool is a range of addresses.

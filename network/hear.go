@@ -17,9 +17,12 @@ import (
 // nftGroup is the multicast group of changes of nftables.
 const nftGroup = 7 // NFNLGRP_NFTABLES
 
-// hostGroups are those of links, routes and forwarding.
+// hostGroups are those of links, addresses, routes and forwarding.
 func hostGroups() []uint {
-	return []uint{unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_ROUTE, unix.RTNLGRP_IPV6_ROUTE, unix.RTNLGRP_IPV4_NETCONF, unix.RTNLGRP_IPV6_NETCONF}
+	return []uint{
+		unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR,
+		unix.RTNLGRP_IPV4_ROUTE, unix.RTNLGRP_IPV6_ROUTE, unix.RTNLGRP_IPV4_NETCONF, unix.RTNLGRP_IPV6_NETCONF,
+	}
 }
 
 // hear hands every message of the kernel to sort, and nil when some may have
@@ -94,36 +97,80 @@ func (n *Network) sortRules(ours, foreign chan<- struct{}) func(*syscall.Netlink
 // tableOf returns the table that a message of nftables is about: the first
 // attribute, of number 1, of all kinds but generations.
 func tableOf(data []byte) string {
-	if len(data) < nl.SizeofNfgenmsg {
-		return ""
-	}
-	attrs, err := nl.ParseRouteAttr(data[nl.SizeofNfgenmsg:])
-	if err != nil {
-		return ""
-	}
-	for _, a := range attrs {
-		if a.Attr.Type == unix.NFTA_TABLE_NAME {
-			return strings.TrimRight(string(a.Value), "\x00")
-		}
-	}
-	return ""
+	return strings.TrimRight(string(attribute(data, nl.SizeofNfgenmsg, unix.NFTA_TABLE_NAME)), "\x00")
 }
 
 // ourName tells of the tables of all podsteads.
 func ourName(table string) bool { return table == "podstead" || strings.HasPrefix(table, "podstead-") }
 
-// sortHost picks out links and routes that went, and changes of forwarding.
-func (n *Network) sortHost(changed chan<- struct{}) func(*syscall.NetlinkMessage) {
+// sortHost tells what pods may have lost (links, addresses and routes that
+// went, links and forwarding that changed) from what else the warnings depend
+// on: the host's own links and routes, which come and go with its addresses.
+func (n *Network) sortHost(lost, other chan<- struct{}) func(*syscall.NetlinkMessage) {
 	return func(m *syscall.NetlinkMessage) {
-		switch {
-		case m == nil, m.Header.Type == unix.RTM_DELLINK, m.Header.Type == unix.RTM_NEWNETCONF, m.Header.Type == unix.RTM_DELROUTE && ofHost(m.Data):
-			tell(changed)
+		if m == nil {
+			tell(lost)
+			tell(other)
+			return
+		}
+		switch kind := m.Header.Type; kind {
+		case unix.RTM_NEWLINK, unix.RTM_DELLINK:
+			if ofPod(m.Data) {
+				tell(lost)
+			} else {
+				tell(other)
+			}
+		case unix.RTM_DELADDR:
+			tell(lost)
+		case unix.RTM_NEWROUTE, unix.RTM_DELROUTE:
+			if !likeOurs(m.Data) {
+				tell(other)
+			} else if kind == unix.RTM_DELROUTE {
+				tell(lost)
+			}
+		case unix.RTM_NEWNETCONF:
+			tell(lost)
 		}
 	}
 }
 
-// ofHost tells of routes to a single address, as pods have them.
-func ofHost(data []byte) bool { return len(data) >= unix.SizeofRtMsg && data[1] >= 32 }
+// ofPod tells of links that have the name or the group of pods' links.
+func ofPod(data []byte) bool {
+	name := attribute(data, unix.SizeofIfInfomsg, unix.IFLA_IFNAME)
+	group := attribute(data, unix.SizeofIfInfomsg, unix.IFLA_GROUP)
+	return isLinkName(strings.TrimRight(string(name), "\x00")) || len(group) == 4 && binary.NativeEndian.Uint32(group) == linkGroup
+}
+
+// likeOurs tells of routes as those to pods are: set by a program, to a single
+// address.
+func likeOurs(data []byte) bool {
+	if len(data) < unix.SizeofRtMsg {
+		return false
+	}
+	bits := uint8(32)
+	if data[0] == unix.AF_INET6 {
+		bits = 128
+	}
+	return data[1] == bits && data[5] == unix.RTPROT_STATIC
+}
+
+// attribute returns an attribute of a message of the kernel after its header,
+// nil if there is none.
+func attribute(data []byte, header int, number uint16) []byte {
+	if len(data) < header {
+		return nil
+	}
+	attrs, err := nl.ParseRouteAttr(data[header:])
+	if err != nil {
+		return nil
+	}
+	for _, a := range attrs {
+		if a.Attr.Type == number {
+			return a.Value
+		}
+	}
+	return nil
+}
 
 // generation is the number of transactions that nftables made in the host's
 // namespace.

@@ -117,52 +117,6 @@ func TestForeignRulesStayAsTheyAre(t *testing.T) {
 	}
 }
 
-func TestRunMendsTheHost(t *testing.T) {
-	l := newLab(t, network.Config{})
-	a, b := l.pod("a"), l.pod("b")
-	serve(t, a.path, ":80", "a")
-	l.run()
-	works := func() error {
-		if got, err := ask(b.path, "tcp", at(a.v4, 80), silence); err != nil || got != "a "+b.v4 {
-			return fmt.Errorf("%q, %v", got, err)
-		}
-		if got, err := ask(b.path, "tcp", at(a.v6, 80), silence); err != nil || got != "a "+b.v6 {
-			return fmt.Errorf("%q, %v", got, err)
-		}
-		return nil
-	}
-	eventually(t, patience, works)
-	for _, damage := range [][]string{
-		{"ip", "route", "del", a.v4 + "/32"},
-		{"ip", "-6", "route", "del", a.v6 + "/128"},
-		{"sh", "-c", "echo 0 > /proc/sys/net/ipv4/ip_forward"},
-		{"sh", "-c", "echo 0 > /proc/sys/net/ipv6/conf/all/forwarding"},
-	} {
-		run(t, damage[0], damage[1:]...)
-		eventually(t, 4*patience, works)
-		select {
-		case <-l.seen:
-		case <-time.After(patience):
-			t.Errorf("%q was not told", damage)
-		}
-	}
-	run(t, "ip", "link", "del", hostLink(t, "b"))
-	for {
-		select {
-		case e := <-l.seen:
-			if e.UID == "b" && strings.Contains(e.Message, "removed the link") {
-				if again := l.pod("b"); again != b {
-					t.Errorf("pod b is %+v after it was made again, was %+v", again, b)
-				}
-				eventually(t, patience, works)
-				return
-			}
-		case <-time.After(patience):
-			t.Fatal("a link that went was not told")
-		}
-	}
-}
-
 // hostLink finds the host's end of a pod's link by its alias.
 func hostLink(t *testing.T, uid string) string {
 	t.Helper()

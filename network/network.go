@@ -6,7 +6,8 @@
 // is one nftables table, set whole.
 //
 // The kernel is what is true: links, routes and namespaces say which pods
-// there are and which addresses are in use. Nothing is stored.
+// there are and which addresses are in use. Beside each pinned namespace only
+// its pod's addresses are stored, for when its link or its routes are gone.
 package network
 
 import (
@@ -14,6 +15,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -31,7 +33,8 @@ import (
 // Config says where namespaces are pinned and how pods are connected.
 type Config struct {
 	// RunDir is the daemon's folder that a reboot clears; namespaces are
-	// pinned in its folder netns. Networks of different run directories on
+	// pinned in its folder netns, and the addresses of their pods are in its
+	// folder netns-addresses. Networks of different run directories on
 	// one host keep apart: each has its own links and its own table.
 	RunDir string
 	// PodCIDRs are the ranges of pods' addresses, at most one of each family;
@@ -64,9 +67,11 @@ type Config struct {
 type Event struct {
 	// UID is the pod that it is about; empty for all.
 	UID types.UID
-	// CutOff tells that the pod's link is gone: Ensure makes it again.
+	// CutOff tells that the pod's link is gone: Ensure makes it again. It is
+	// told again, after a second and then ever less often, until it is made.
 	CutOff bool
-	// Message says what was found and what is done now.
+	// Message says what was found and what is done now; empty for what is told
+	// again.
 	Message string
 }
 
@@ -90,10 +95,10 @@ type Network struct {
 	warn   warnings
 	// setting lets one Set at a time through.
 	setting sync.Mutex
-	// preset guards making: how many networks are being made, which need the
-	// table though no pod has an address yet.
+	// preset guards making: how many calls make the network of each pod, which
+	// need the table though no pod has an address yet.
 	preset sync.Mutex
-	making int
+	making map[types.UID]int
 }
 
 // New changes nothing on the host.
@@ -120,9 +125,10 @@ func New(cfg Config) (*Network, error) {
 		cfg.Warned = func() {}
 	}
 	owner := digest(cfg.RunDir)[:8]
+	dir := filepath.Join(cfg.RunDir, "netns")
 	return &Network{
-		cfg: cfg, dir: filepath.Join(cfg.RunDir, "netns"), owner: owner,
-		addrs: newAddresses(cfg.PodCIDRs, owner), rules: newTable(tableName(cfg.RunDir, owner)), wanted: newLatest(),
+		cfg: cfg, dir: dir, owner: owner,
+		addrs: newAddresses(cfg.PodCIDRs, owner, records{dir, filepath.Join(cfg.RunDir, "netns-addresses")}), rules: newTable(tableName(cfg.RunDir, owner)), wanted: newLatest(), making: map[types.UID]int{},
 	}, nil
 }
 
@@ -162,10 +168,13 @@ func (n *Network) Ensure(ctx context.Context, uid types.UID, p *corev1.Pod) (pod
 // without what keeps it from the host's loopback.
 func (n *Network) ensure(ctx context.Context, w wire, p *corev1.Pod) ([]string, error) {
 	six := ipv6Enabled()
-	if err := n.prepareHost(ctx, six); err != nil {
+	if err := n.prepareHost(ctx, w.uid, six); err != nil {
 		return nil, err
 	}
-	defer n.made()
+	defer n.made(w.uid)
+	if err := n.addrs.start(); err != nil {
+		return nil, err
+	}
 	if err := ensureNamespace(w.path, sysctls(p)); err != nil {
 		return nil, err
 	}
@@ -174,6 +183,10 @@ func (n *Network) ensure(ctx context.Context, w wire, p *corev1.Pod) ([]string, 
 		return nil, err
 	}
 	if err := w.hostSide(link, six); err != nil {
+		return nil, err
+	}
+	// A link that is made again has to carry what Set gave the one before.
+	if err := n.openLoopback(n.wantedOf(w.uid)); err != nil {
 		return nil, err
 	}
 	addrs, err := n.addrs.claim(w.uid, link.Attrs().Index, six)
@@ -192,7 +205,7 @@ func (n *Network) ensure(ctx context.Context, w wire, p *corev1.Pod) ([]string, 
 
 // prepareHost makes the host ready for its first pod. Each that succeeds is
 // followed by made.
-func (n *Network) prepareHost(ctx context.Context, six bool) error {
+func (n *Network) prepareHost(ctx context.Context, uid types.UID, six bool) error {
 	n.preset.Lock()
 	defer n.preset.Unlock()
 	if err := n.rules.ensure(ctx, n.render(pod.NetworkConfig{})); err != nil {
@@ -201,14 +214,23 @@ func (n *Network) prepareHost(ctx context.Context, six bool) error {
 	if err := forward(six); err != nil {
 		return err
 	}
-	n.making++
+	n.making[uid]++
 	return nil
 }
 
-func (n *Network) made() {
+func (n *Network) made(uid types.UID) {
 	n.preset.Lock()
 	defer n.preset.Unlock()
-	n.making--
+	if n.making[uid]--; n.making[uid] == 0 {
+		delete(n.making, uid)
+	}
+}
+
+// beingMade are the pods whose network Ensure works on.
+func (n *Network) beingMade() map[types.UID]int {
+	n.preset.Lock()
+	defer n.preset.Unlock()
+	return maps.Clone(n.making)
 }
 
 // tidy deletes the table when there is no pod that needs it. It tells whether
@@ -216,7 +238,7 @@ func (n *Network) made() {
 func (n *Network) tidy(ctx context.Context) (bool, error) {
 	n.preset.Lock()
 	defer n.preset.Unlock()
-	if held, err := n.addrs.holders(); err != nil || len(held) > 0 || n.making > 0 {
+	if held, err := n.addrs.holders(); err != nil || len(held) > 0 || len(n.making) > 0 {
 		return false, err
 	}
 	return true, n.rules.remove(ctx)
@@ -258,10 +280,12 @@ func (n *Network) Remove(ctx context.Context, uid types.UID) error {
 	if err := nspin.Unpin(path); err != nil {
 		return fmt.Errorf("network of pod %s: %w", uid, err)
 	}
-	if n.addrs.release(uid) {
-		if _, err := n.tidy(ctx); err != nil {
-			return fmt.Errorf("network of pod %s: %w", uid, err)
-		}
+	last, err := n.addrs.release(uid)
+	if err == nil && last {
+		_, err = n.tidy(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("network of pod %s: %w", uid, err)
 	}
 	return nil
 }

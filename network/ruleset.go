@@ -80,7 +80,9 @@ func (r *ruleset) guard(metadata bool) {
 	if !metadata {
 		r.add(chain, "ip daddr 169.254.169.254 drop", "ip6 daddr fd00:ec2::254 drop")
 	}
-	r.add(chain, "ip6 saddr { ::, fe80::/10 } return", "fib saddr . iif oif missing drop")
+	// What neighbors say to one another needs them; the host has a route to
+	// all of them through that very link.
+	r.add(chain, "ip6 saddr { ::, fe80::/10 } meta l4proto ipv6-icmp return", "ip6 saddr { ::, fe80::/10 } drop", "fib saddr . iif oif missing drop")
 
 	const local = "to-loopback"
 	r.base(local, knftables.FilterType, knftables.InputHook, knftables.FilterPriority)

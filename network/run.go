@@ -2,16 +2,11 @@ package network
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"maps"
-	"net/netip"
-	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
-	"k8s.io/apimachinery/pkg/types"
 )
 
 const (
@@ -25,8 +20,8 @@ const (
 
 // Run keeps the network as it was set until ctx ends, and returns its error:
 // it sets our table again within a second after somebody changed or flushed
-// it, keeps the host forwarding, puts routes to pods back, tells of links
-// that went, looks for foreign rules that block pods, and runs the forwarder.
+// it, keeps the host forwarding, puts back what the host's ends of pods' links
+// lack, tells of links that went, also while it did not run, looks for foreign rules that block pods, and runs the forwarder.
 // It waits for the kernel's word and costs nothing while nothing changes.
 func (n *Network) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
@@ -35,7 +30,7 @@ func (n *Network) Run(ctx context.Context) error {
 	group.Go(func() error { return n.keepTable(ctx, ours) })
 	group.Go(func() error { return n.keepWarnings(ctx, foreign) })
 	host := make(chan struct{}, 1)
-	group.Go(func() error { return n.hear(ctx, unix.NETLINK_ROUTE, n.sortHost(host), hostGroups()...) })
+	group.Go(func() error { return n.hear(ctx, unix.NETLINK_ROUTE, n.sortHost(host, foreign), hostGroups()...) })
 	group.Go(func() error { return n.keepHost(ctx, host) })
 	if n.cfg.LoopbackForwarder {
 		group.Go(func() error { return n.forwardLoopback(ctx) })
@@ -84,65 +79,16 @@ func pause(ctx context.Context, changed <-chan struct{}, most time.Duration) err
 
 // keepHost looks after what pods need of the host outside the table.
 func (n *Network) keepHost(ctx context.Context, changed <-chan struct{}) error {
-	told := map[types.UID]bool{}
+	told := cuts{}
 	for {
-		if err := n.mendHost(told); err != nil {
+		wait, err := n.mendHost(told)
+		if err != nil {
 			n.cfg.Report(Event{Message: fmt.Sprintf("the host's links and routes can't be looked after: %v", err)})
 		}
-		if err := pause(ctx, changed, anyway); err != nil {
+		if err := pause(ctx, changed, wait); err != nil {
 			return err
 		}
 	}
-}
-
-// mendHost puts back what it can and tells, once, of links that are gone.
-func (n *Network) mendHost(told map[types.UID]bool) error {
-	held, err := n.addrs.holders()
-	if err != nil || len(held) == 0 {
-		return err
-	}
-	links, err := ownLinks(n.owner)
-	if err != nil {
-		return err
-	}
-	index := map[types.UID]int{}
-	for i, uid := range links {
-		index[uid] = i
-	}
-	routed, err := routedAddresses(links)
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, uid := range slices.Sorted(maps.Keys(held)) {
-		link, ok := index[uid]
-		if !ok {
-			if !told[uid] && n.addrs.keeps(uid) {
-				n.cfg.Report(Event{UID: uid, CutOff: true, Message: "somebody removed the link " + linkName(n.owner, uid) + " of the pod: it is made again"})
-				told[uid] = true
-			}
-			continue
-		}
-		delete(told, uid)
-		for _, a := range held[uid] {
-			if routed[a] != uid {
-				errs = append(errs, n.reroute(uid, a, link))
-			}
-		}
-	}
-	return errors.Join(append(errs, n.keepForwarding())...)
-}
-
-func (n *Network) reroute(uid types.UID, a netip.Addr, link int) error {
-	err := keepRoute(a, link)
-	if !n.addrs.keeps(uid) {
-		return nil // it is being removed by now
-	}
-	if err != nil {
-		return err
-	}
-	n.cfg.Report(Event{UID: uid, Message: fmt.Sprintf("somebody removed the route to %s: it was put back", a)})
-	return nil
 }
 
 func (n *Network) keepForwarding() error {

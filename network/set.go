@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"io/fs"
 	"net/netip"
+	"slices"
 	"sync"
+
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/podstead/podstead/pod"
 )
@@ -32,6 +35,12 @@ func (n *Network) Set(ctx context.Context, c pod.NetworkConfig) error {
 	before, _ := n.wanted.get()
 	n.wanted.put(c)
 	return errors.Join(bad, n.openLoopback(c), forgetMoved(before, c))
+}
+
+// wantedOf is the part of the configuration set last that is about a pod.
+func (n *Network) wantedOf(uid types.UID) pod.NetworkConfig {
+	c, _ := n.wanted.get()
+	return pod.NetworkConfig{Pods: slices.DeleteFunc(slices.Clone(c.Pods), func(p pod.PodNetwork) bool { return p.UID != uid })}
 }
 
 // check names what a configuration has that can't be used.

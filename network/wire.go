@@ -22,6 +22,8 @@ const (
 	linkGroup = 0x504f44
 	// podLink is the pod's end.
 	podLink = "eth0"
+	// linkPrefix begins the name of the host's end.
+	linkPrefix = "pod"
 	// aliasPrefix begins the alias of a link, which says whose it is.
 	aliasPrefix = "podstead:"
 )
@@ -53,7 +55,12 @@ func newWire(owner string, uid types.UID, path string) wire {
 }
 
 func linkName(owner string, uid types.UID) string {
-	return "pod" + digest(owner + ":" + string(uid))[:12]
+	return linkPrefix + digest(owner + ":" + string(uid))[:12]
+}
+
+// isLinkName tells of names that links of pods have, of any podstead.
+func isLinkName(name string) bool {
+	return len(name) == len(linkPrefix)+12 && strings.HasPrefix(name, linkPrefix)
 }
 
 // ownLinks returns the UID of each pod's link on the host by its index.

@@ -147,14 +147,16 @@ func (d *daemon) buildNetwork(cfg *config.Configuration) error {
 
 // networkChanged tells of what others did to the network.
 func (d *daemon) networkChanged(e network.Event) {
-	message := e.Message
+	switch {
+	case e.Message == "": // it is told again
+	case e.UID != "":
+		d.agent.WarnPod(e.UID, "NetworkChanged", e.Message)
+	default:
+		d.agent.Warn("NetworkChanged", e.Message)
+	}
 	if e.CutOff {
 		d.agent.CutOff(e.UID)
 	}
-	if e.UID != "" {
-		message = fmt.Sprintf("pod %s: %s", e.UID, message)
-	}
-	d.agent.Warn("NetworkChanged", message)
 }
 
 func sourceNames(list []config.Source) []string {

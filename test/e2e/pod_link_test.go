@@ -43,6 +43,7 @@ func linkIsMadeAgain(t *testing.T, h *harness.Host) {
 		}
 		return answers()
 	})
+	told(h, []string{"NetworkChanged", "pod default/unplugged: ", "removed the link " + link.Attrs().Name}, "events", "--for", "pod/unplugged")
 }
 
 // linkOf is the link of the host that an address alone is routed to.

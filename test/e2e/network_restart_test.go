@@ -46,11 +46,12 @@ func TestNetworkOutlivesDaemons(t *testing.T) {
 	first := runs(h, "steady", answering("steady", hostPorts(port, "")))
 	a := placeOf(t, h, first)
 	b := placed(t, h, "other", answering("other", ""))
-	lines := connections(t, h, map[string][2]string{
+	places := map[string][2]string{
 		"outside": {outside, at(host4, port)}, "outside by IPv6": {outside, at(host6, port)},
 		"the host by loopback": {theHost, at("127.0.0.1", port)}, "the host": {theHost, at(a.v6, 80)},
 		"the other pod": {b.netns, at(a.v4, 80)}, "the other pod by a port of the host": {b.netns, at(host4, port)},
-	})
+	}
+	lines := connections(t, h, places)
 	works := func(when string) {
 		t.Helper()
 		for who, conn := range lines {
@@ -87,6 +88,8 @@ func TestNetworkOutlivesDaemons(t *testing.T) {
 	}
 
 	t.Run("rules", func(t *testing.T) { rulesComeBack(t, h.For(t), outside, port) })
+	// What comes on an open connection while there are no rules ends it.
+	lines = connections(t, h, places)
 	works("the rules were deleted")
 	t.Run("policy", func(t *testing.T) { policyIsNamed(t, h.For(t)) })
 	works("a policy was in the way")

@@ -82,7 +82,7 @@ func web() pod.View {
 	}
 	app := &v.Pod.Spec.Containers[0]
 	app.Command, app.Args = []string{"nginx"}, []string{"-g", "daemon off;"}
-	app.Ports = []corev1.ContainerPort{{Name: "http", ContainerPort: 80, Protocol: "TCP"}}
+	app.Ports = []corev1.ContainerPort{{Name: "http", ContainerPort: 80, Protocol: "TCP"}, {Name: "dns", ContainerPort: 53, Protocol: "UDP"}}
 	app.LivenessProbe = &corev1.Probe{
 		ProbeHandler:   corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{Port: intstr.FromString("http")}},
 		TimeoutSeconds: 1, PeriodSeconds: 10, SuccessThreshold: 1, FailureThreshold: 3, TerminationGracePeriodSeconds: new(int64),
@@ -163,6 +163,9 @@ func waiting() pod.View {
 	s := &v.Pod.Status.ContainerStatuses[0]
 	s.Ready, s.State = false, corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "PodInitializing"}}
 	v.Containers = []pod.ContainerView{{Name: "app", Role: pod.RoleApp}}
+	v.Pod.Spec.InitContainers[1].Ports = []corev1.ContainerPort{
+		{ContainerPort: 80, HostPort: 18080, HostIP: "192.0.2.9", Protocol: "TCP"}, {ContainerPort: 53, HostPort: 18053, Protocol: "UDP"},
+	}
 	return v
 }
 
@@ -173,6 +176,7 @@ func done() pod.View {
 	s.Ready = false
 	s.State = corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Reason: "Completed"}}
 	v.Containers[0].PID = 0
+	v.Pod.Spec.Containers[0].Ports = []corev1.ContainerPort{{ContainerPort: 80, HostPort: 18081, Protocol: "TCP"}}
 	return v
 }
 

@@ -35,7 +35,10 @@ func (a *App) portForwardCommand() *cobra.Command {
 		Example: "  podstead port-forward web 9000:80\n  podstead port-forward pod/web :http 9090",
 		RunE: func(c *cobra.Command, args []string) error {
 			name, ports, err := podArg(args)
-			if err != nil || len(ports) == 0 {
+			switch {
+			case err != nil && len(args) > 0:
+				return err
+			case len(ports) == 0:
 				return errors.New("TYPE/NAME and list of ports are required for port-forward: podstead port-forward POD [LOCAL:]REMOTE...")
 			}
 			return a.portForward(c.Context(), f, f.key(name), ports)

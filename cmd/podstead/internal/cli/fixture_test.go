@@ -119,13 +119,14 @@ func probed() map[string][]pod.ProbeReport {
 	bad := pod.ProbeAttempt{Result: pod.ProbeFailure, Message: "HTTP GET http://10.0.0.5:8080/healthz: status 503,\nwant 200 to 399\x1b[2J"}
 	refused := pod.ProbeAttempt{Result: pod.ProbeFailure, Message: "connection refused"}
 	well := pod.ProbeAttempt{Result: pod.ProbeSuccess, Message: "connected"}
-	report := func(kind pod.ProbeKind, outcome pod.ProbeOutcome, streak int, recent []pod.ProbeAttempt) pod.ProbeReport {
-		return pod.ProbeReport{ProbeID: pod.ProbeID{Container: "id-web-app", Kind: kind}, Outcome: outcome, Streak: streak, Recent: recent}
+	report := func(kind pod.ProbeKind, outcome pod.ProbeOutcome, streak int, apart time.Duration, recent []pod.ProbeAttempt) pod.ProbeReport {
+		return pod.ProbeReport{ProbeID: pod.ProbeID{Container: "id-web-app", Kind: kind}, Outcome: outcome, Streak: streak, Recent: recent,
+			Since: pod.Stamp{Wall: recent[0].At.Wall.Add(-time.Duration(streak-1) * apart)}}
 	}
 	return map[string][]pod.ProbeReport{"id-web-app": {
-		report(pod.ProbeStartup, pod.ProbeSuccess, 7, tries(0, 10*time.Second, well, well, well, well, well)),
-		report(pod.ProbeReadiness, pod.ProbeFailure, 4, tries(3*time.Second, 3*time.Second, bad, bad, bad, bad, well)),
-		report(pod.ProbeLiveness, pod.ProbeSuccess, 1, tries(2*time.Second, 10*time.Second, refused, well)),
+		report(pod.ProbeStartup, pod.ProbeSuccess, 7, 10*time.Second, tries(0, 10*time.Second, well, well, well, well, well)),
+		report(pod.ProbeReadiness, pod.ProbeFailure, 4, 3*time.Second, tries(3*time.Second, 3*time.Second, bad, bad, bad, bad, well)),
+		report(pod.ProbeLiveness, pod.ProbeSuccess, 1, 10*time.Second, tries(2*time.Second, 10*time.Second, refused, well)),
 	}}
 }
 

@@ -75,7 +75,7 @@ func TestNodeMetricsAreRates(t *testing.T) {
 }
 
 func TestDetailsBringTheResultsOfProbes(t *testing.T) {
-	report := pod.ProbeReport{ProbeID: pod.ProbeID{Container: "id-web", Kind: pod.ProbeReadiness}, Outcome: pod.ProbeFailure, Failed: 3, Streak: 3,
+	report := pod.ProbeReport{ProbeID: pod.ProbeID{Container: "id-web", Kind: pod.ProbeReadiness}, Outcome: pod.ProbeFailure, Failed: 3, Streak: 3, Since: pod.Stamp{Wall: time.Unix(1700000000, 0)},
 		Recent: []pod.ProbeAttempt{{Result: pod.ProbeFailure, Message: "refused"}}}
 	d := &apitest.Daemon{Probed: map[string][]pod.ProbeReport{"id-web": {report}}}
 	d.Publish(pod.Snapshot{Pods: []pod.View{view("default", "web")}})
@@ -88,7 +88,7 @@ func TestDetailsBringTheResultsOfProbes(t *testing.T) {
 		return list.Items[0].Containers[0].Probes
 	}
 	got := probes()
-	if len(got) != 1 || got[0].Kind != pod.ProbeReadiness || got[0].Outcome != pod.ProbeFailure || got[0].Streak != 3 ||
+	if len(got) != 1 || got[0].Kind != pod.ProbeReadiness || got[0].Outcome != pod.ProbeFailure || got[0].Streak != 3 || !got[0].Since.Equal(time.Unix(1700000000, 0)) ||
 		got[0].Failed != 3 || len(got[0].Recent) != 1 || got[0].Recent[0].Message != "refused" {
 		t.Errorf("got %+v", got)
 	}

@@ -25,6 +25,8 @@ type Probe struct {
 	Failed    uint64 `json:"failed"`
 	Unknown   uint64 `json:"unknown"`
 	Streak    int    `json:"streak"`
+	// Since is when the first of the streak was made, by the wall clock.
+	Since time.Time `json:"since,omitzero"`
 	// Recent are the latest attempts, newest first.
 	Recent []pod.ProbeAttempt `json:"recent,omitempty"`
 	// Next is when it is made again, by the wall clock.
@@ -39,7 +41,7 @@ func (s *Server) probes(container string) []Probe {
 	for _, r := range s.cfg.Probes.Reports(container) {
 		probes = append(probes, Probe{
 			Kind: r.Kind, Outcome: r.Outcome, Succeeded: r.Succeeded, Failed: r.Failed, Unknown: r.Unknown,
-			Streak: r.Streak, Recent: r.Recent, Next: r.Next.Wall,
+			Streak: r.Streak, Since: r.Since.Wall, Recent: r.Recent, Next: r.Next.Wall,
 		})
 	}
 	return probes

@@ -66,19 +66,25 @@ func httpGetsOf(c *corev1.Container) []*corev1.HTTPGetAction {
 	return gets
 }
 
-// zeroPeriods reports probes that say periodSeconds: 0, which Kubernetes
-// takes for the default of ten seconds: nobody who writes it means that.
-func zeroPeriods(p *corev1.Pod, root *node) []trouble {
+// probeDefaults are numbers of a probe that are at least 1, with what the
+// field left out means.
+var probeDefaults = map[string]int{"periodSeconds": 10, "successThreshold": 1, "failureThreshold": 3}
+
+// zeroNumbers reports probes that say 0 where Kubernetes takes that for the
+// default: nobody who writes it means that.
+func zeroNumbers(p *corev1.Pod, root *node) []trouble {
 	var found []trouble
 	for _, list := range containerLists(p) {
 		for i := range list.containers {
 			for name := range probesOf(&list.containers[i]) {
-				path := fmt.Sprintf("%s[%d].%s.periodSeconds", list.path, i, name)
-				if n := root.find(path); n != nil && n.kind == kindInt && n.canonical() == "0" {
-					found = append(found, trouble{
-						reason: pod.ReasonInvalidProbe, field: path, message: "is out of range",
-						got: "0", want: "1 or more, or the field left out for 10",
-					})
+				for number, standard := range probeDefaults {
+					path := fmt.Sprintf("%s[%d].%s.%s", list.path, i, name, number)
+					if n := root.find(path); n != nil && n.kind == kindInt && n.canonical() == "0" {
+						found = append(found, trouble{
+							reason: pod.ReasonInvalidProbe, field: path, message: "is out of range",
+							got: "0", want: fmt.Sprintf("1 or more, or the field left out for %d", standard),
+						})
+					}
 				}
 			}
 		}

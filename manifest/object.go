@@ -16,7 +16,7 @@ func (p *parser) pod(root *node, found []trouble) {
 	decoded, troubles := d.pod(root)
 	found = append(found, troubles...)
 	Default(decoded)
-	found = append(found, zeroPeriods(decoded, root)...)
+	found = append(found, zeroNumbers(decoded, root)...)
 	found = append(found, p.further(decoded, found)...)
 	for i := range found {
 		if found[i].at == (place{}) {

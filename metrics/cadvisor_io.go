@@ -41,10 +41,10 @@ func ioFamilies() []family {
 		})}
 	}
 	return []family{
-		device("container_fs_reads_bytes_total", "Bytes read from block devices.", func(d pod.DeviceStats) int64 { return d.ReadBytes }),
-		device("container_fs_writes_bytes_total", "Bytes written to block devices.", func(d pod.DeviceStats) int64 { return d.WriteBytes }),
-		device("container_fs_reads_total", "Reads from block devices.", func(d pod.DeviceStats) int64 { return d.Reads }),
-		device("container_fs_writes_total", "Writes to block devices.", func(d pod.DeviceStats) int64 { return d.Writes }),
+		device("container_fs_reads_bytes_total", "Bytes read from block devices; no row where a kernel with cgroup v1 counts none.", func(d pod.DeviceStats) int64 { return d.ReadBytes }),
+		device("container_fs_writes_bytes_total", "Bytes written to block devices; no row where a kernel with cgroup v1 counts none.", func(d pod.DeviceStats) int64 { return d.WriteBytes }),
+		device("container_fs_reads_total", "Reads from block devices; no row where a kernel with cgroup v1 counts none.", func(d pod.DeviceStats) int64 { return d.Reads }),
+		device("container_fs_writes_total", "Writes to block devices; no row where a kernel with cgroup v1 counts none.", func(d pod.DeviceStats) int64 { return d.Writes }),
 	}
 }
 

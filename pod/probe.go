@@ -95,6 +95,9 @@ type ProbeReport struct {
 	Unknown   uint64
 	// Streak counts the latest attempts that counted and had the same result.
 	Streak int
+	// Since is when the first of the streak was made; zero before any
+	// counted.
+	Since Stamp
 	// Recent are the latest attempts, newest first, at most 5.
 	Recent []ProbeAttempt
 	// Next is when it is made again; zero while an attempt is under way.

@@ -58,7 +58,7 @@ func TestWhatCantBeAskedCountsNeitherWay(t *testing.T) {
 		s.until(28 * time.Second)
 		s.checkAttempts("0s a", "10s a", "20s a", "21s a", "23s a", "27s a")
 		r := s.runner.Reports("a")[0]
-		if r.Outcome != pod.ProbeUnknown || r.Failed != 2 || r.Unknown != 4 || r.Streak != 2 {
+		if r.Outcome != pod.ProbeUnknown || r.Failed != 2 || r.Unknown != 4 || r.Streak != 2 || r.Recent[4].At.Wall.Sub(r.Since.Wall) != 10*time.Second {
 			t.Errorf("got %+v", r)
 		}
 		if want := `exec ["check"]: dial containerd: unavailable; the attempt does not count`; r.Recent[0].Message != want {

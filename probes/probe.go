@@ -28,7 +28,8 @@ type probe struct {
 	outcome                    pod.ProbeOutcome
 	last                       pod.ProbeOutcome // of what counted
 	streak                     int
-	unmade                     int // attempts in a row that could not be made
+	since                      pod.Stamp // the first attempt of the streak
+	unmade                     int       // attempts in a row that could not be made
 	succeeded, failed, unknown uint64
 	recent                     []pod.ProbeAttempt
 }
@@ -71,7 +72,7 @@ func (p *probe) count(a pod.ProbeAttempt) (pod.ProbeVerdict, bool) {
 	}
 	p.unmade = 0
 	if a.Result != p.last {
-		p.last, p.streak = a.Result, 0
+		p.last, p.streak, p.since = a.Result, 0, a.At
 	}
 	p.streak++
 	again := p.outcome == pod.ProbeFailure && a.Result == pod.ProbeFailure
@@ -96,7 +97,7 @@ func (p *probe) report(now pod.Stamp) pod.ProbeReport {
 	r := pod.ProbeReport{
 		ProbeID: p.target.ProbeID, Instance: p.target.Instance, Name: p.target.Spec.Name,
 		Outcome: p.outcome, Succeeded: p.succeeded, Failed: p.failed, Unknown: p.unknown,
-		Streak: p.streak, Recent: slices.Clone(p.recent),
+		Streak: p.streak, Since: p.since, Recent: slices.Clone(p.recent),
 	}
 	if p.cancel == nil {
 		r.Next = pod.Stamp{Moment: p.next, Wall: now.Wall.Add(p.next.Sub(now.Moment))}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -9,6 +10,8 @@ import (
 	"runtime"
 	"syscall"
 	"time"
+
+	"github.com/podstead/podstead/api"
 )
 
 // daemon is the running podstead.
@@ -19,9 +22,13 @@ type daemon struct {
 	err   error
 }
 
+const (
+	configFile = folder + "/config.yaml"
+	pidFile    = folder + "/podstead.pid"
+)
+
 func (t try) start() (*daemon, error) {
-	config := filepath.Join(folder, "config.yaml")
-	if err := os.WriteFile(config, fmt.Appendf(nil, configuration, folder, t.bin), 0o600); err != nil {
+	if err := os.WriteFile(configFile, fmt.Appendf(nil, configuration, folder, t.bin), 0o600); err != nil {
 		return nil, err
 	}
 	d := &daemon{log: filepath.Join(folder, "podstead.log"), ended: make(chan struct{})}
@@ -30,7 +37,7 @@ func (t try) start() (*daemon, error) {
 		return nil, err
 	}
 	defer log.Close()
-	d.cmd = exec.Command(filepath.Join(t.bin, "podstead"), "run", "--config", config)
+	d.cmd = exec.Command(filepath.Join(t.bin, "podstead"), "run", "--config", configFile)
 	d.cmd.Stdout, d.cmd.Stderr = log, log
 	// The terminal's Ctrl-C is for us: podstead is told in good order.
 	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -42,7 +49,7 @@ func (t try) start() (*daemon, error) {
 	if err := <-started; err != nil {
 		return nil, err
 	}
-	return d, nil
+	return d, os.WriteFile(pidFile, fmt.Appendln(nil, d.cmd.Process.Pid), 0o600)
 }
 
 // runBound starts a program, tells how that went, and waits for its end. The
@@ -61,10 +68,11 @@ func runBound(cmd *exec.Cmd, started chan<- error) error {
 }
 
 // stop drains podstead and waits for its end.
-func (d *daemon) stop() error {
+func (d *daemon) stop(client *api.Client) error {
+	d.awaitAnswer(client)
 	select {
 	case <-d.ended:
-		return fmt.Errorf("podstead ended by itself: %w", d.err)
+		return fmt.Errorf("podstead ended by itself: %s", d.end())
 	default:
 	}
 	if err := d.cmd.Process.Signal(syscall.SIGTERM); err != nil {
@@ -76,6 +84,34 @@ func (d *daemon) stop() error {
 	case <-time.After(2 * time.Minute):
 		return errors.New("podstead did not stop within two minutes")
 	}
+}
+
+// awaitAnswer waits until podstead answers, since one that was just started
+// does not obey signals yet: it would end and leave its pods. It waits for
+// half a minute at most.
+func (d *daemon) awaitAnswer(client *api.Client) {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	for {
+		if _, err := client.Pods(ctx, api.ListOptions{}); err == nil {
+			return
+		}
+		select {
+		case <-d.ended:
+			return
+		case <-ctx.Done():
+			return
+		case <-time.After(redraw):
+		}
+	}
+}
+
+// end tells how it ended, once it did.
+func (d *daemon) end() string {
+	if d.err == nil {
+		return "exit status 0"
+	}
+	return d.err.Error()
 }
 
 func (d *daemon) lastWords() string {

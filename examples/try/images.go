@@ -61,6 +61,7 @@ func buildPrometheus(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	fmt.Printf("fetching Debian's Prometheus, for %s at most\n", downloadTime)
 	ctx, cancel := context.WithTimeout(ctx, downloadTime)
 	defer cancel()
 	img, err := images.FromDebian(ctx, images.Options{Files: files}, "prometheus")

@@ -12,6 +12,8 @@ import (
 	"os/signal"
 	"path/filepath"
 	"syscall"
+
+	"github.com/podstead/podstead/api"
 )
 
 // folder holds everything of a run; only root may write there or above, as
@@ -47,16 +49,7 @@ func run(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return nil // interrupted before anything ran
 	}
-	daemon, err := t.start()
-	if err != nil {
-		return err
-	}
-	shown := t.show(ctx, daemon.ended)
-	fmt.Println("\nstopping the pods of the examples")
-	if err := daemon.stop(); err != nil {
-		return fmt.Errorf("%w\n%s\neverything of it is in %s", err, daemon.lastWords(), folder)
-	}
-	return errors.Join(shown, removeFolder())
+	return t.run(ctx)
 }
 
 // prepareFolder makes the private folder and takes it for this process; what
@@ -79,6 +72,37 @@ func prepareFolder() (unlock func(), err error) {
 
 // try is one run.
 type try struct{ bin, socket, manifests string }
+
+// run keeps podstead and shows its pods until ctx ends, and then stops them.
+func (t try) run(ctx context.Context) error {
+	client := api.NewClient(t.socket)
+	defer client.Close()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	news := make(chan string)
+	shown := make(chan struct{})
+	go func() {
+		defer close(shown)
+		t.show(ctx, client, news)
+	}()
+	k := keeper{start: t.start, pause: restartPause, say: func(text string) {
+		select {
+		case news <- text:
+		case <-shown:
+		}
+	}}
+	daemon, err := k.keep(ctx)
+	cancel()
+	<-shown
+	if err != nil {
+		return err
+	}
+	fmt.Println("\nstopping the pods of the examples")
+	if err := daemon.stop(client); err != nil {
+		return fmt.Errorf("%w\n%s\neverything of it is in %s", err, daemon.lastWords(), folder)
+	}
+	return removeFolder()
+}
 
 // prepare puts images and manifests where podstead looks for them. Where it is
 // interrupted it leaves nothing, unless there is an earlier run to take over.

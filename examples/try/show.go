@@ -2,18 +2,12 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
-	"strings"
 	"time"
-
-	"golang.org/x/term"
-	corev1 "k8s.io/api/core/v1"
 
 	"github.com/podstead/podstead/api"
 )
@@ -21,26 +15,36 @@ import (
 // redraw is how often the table is looked at anew.
 const redraw = 250 * time.Millisecond
 
-// show keeps the table of pods on the screen until ctx ends. Where the output
-// is no terminal, the table is printed whenever it changed.
-func (t try) show(ctx context.Context, ended <-chan struct{}) error {
-	client := api.NewClient(t.socket)
-	defer client.Close()
-	screen := screen{terminal: term.IsTerminal(int(os.Stdout.Fd()))}
+// patience is how long the hints wait for all pods to be ready.
+const patience = 20 * time.Second
+
+// show keeps the table of pods on the screen until ctx ends, with the news
+// and, once, the hints above it.
+func (t try) show(ctx context.Context, client *api.Client, news <-chan string) {
+	screen := newScreen(os.Stdout)
 	began := time.Now()
+	hinted, welcomed := false, false
 	for {
 		table := t.table(ctx)
-		ready := allReady(ctx, client)
-		if ready && !screen.hinted {
-			screen.hinted = true
-			screen.hint = t.hints(time.Since(began))
+		held, up := notReady(ctx, client)
+		if ctx.Err() != nil {
+			return
+		}
+		took := time.Since(began)
+		if up && len(held) == 0 && !welcomed {
+			welcomed = true
+			screen.say(fmt.Sprintf("\nAll pods are ready, %s after podstead was started.\n", took.Round(100*time.Millisecond)))
+		}
+		if !hinted && (welcomed || took > patience) {
+			hinted = true
+			screen.say(heldText(held, took, welcomed) + t.hints())
 		}
 		screen.draw(table)
 		select {
 		case <-ctx.Done():
-			return nil
-		case <-ended:
-			return errors.New("podstead ended by itself")
+			return
+		case text := <-news:
+			screen.say(text)
 		case <-time.After(redraw):
 		}
 	}
@@ -55,47 +59,35 @@ func (t try) table(ctx context.Context) string {
 	return string(out)
 }
 
-func allReady(ctx context.Context, client *api.Client) bool {
-	pods, err := client.Pods(ctx, api.ListOptions{})
-	if err != nil || len(pods.Items) == 0 {
-		return false
-	}
-	for _, p := range pods.Items {
-		ready := false
-		for _, c := range p.Status.Conditions {
-			ready = ready || c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue
-		}
-		if !ready {
-			return false
-		}
-	}
-	return true
-}
+// hints fit a terminal of 80 columns.
+func (t try) hints() string {
+	return fmt.Sprintf(`Try in another terminal:
 
-func (t try) hints(took time.Duration) string {
-	podstead := fmt.Sprintf("%s --socket %s", relative(filepath.Join(t.bin, "podstead")), t.socket)
-	return fmt.Sprintf(`
-All pods are ready, %s after podstead was started. Try in another terminal:
+  export PATH=%s:$PATH
+  export PODSTEAD_SOCKET=%s
+  cd %s
 
-  curl http://127.0.0.1:8080                       the web pod answers, from a network of its own
-  curl -X POST http://127.0.0.1:8080/busy          its readiness fails for 15 seconds: watch the table
-  curl -X POST http://127.0.0.1:8080/break         its liveness fails: it is restarted
-  %[2]s describe pod web
-  %[2]s top pods
-  %[2]s port-forward web 9000:http     then http://127.0.0.1:9000
-  sed -i 's/demo:1/demo:2/' %[3]s/web.yaml
-                                                   a new image: only that container is replaced
-  sed -i 's/memory: 64Mi/memory: 96Mi/' %[3]s/web.yaml
-                                                   a new limit: nothing restarts
-  %[2]s logs -f queue
-  %[2]s restart pod queue
-  %[2]s events -w
-  kill -9 $(pgrep -f 'demo tick')                  it is back at once, and counted
-  echo oops >> %[3]s/web.yaml
-                                                   a broken manifest: the pod goes on
-%[4]s
-Ctrl-C here stops the pods and leaves nothing behind, no manifest and no image that you put there either.
-`, took.Round(100*time.Millisecond), podstead, t.manifests, t.graph())
+  curl http://127.0.0.1:8080                 the web pod answers
+  curl -X POST http://127.0.0.1:8080/busy    not ready for 15s: watch the table
+  curl -X POST http://127.0.0.1:8080/break   not live: it is restarted
+  podstead describe pod web
+  podstead top pods
+  podstead port-forward web 9000:http        then http://127.0.0.1:9000
+  sed -i 's/demo:1/demo:2/' web.yaml         only that container is replaced
+  sed -i 's/memory: 64Mi/memory: 96Mi/' web.yaml
+                                             a new limit: nothing restarts
+  podstead logs -f queue
+  podstead restart pod queue
+  podstead events -w
+  kill -9 $(pgrep -xf '/demo tick')          it is back at once, and counted
+  kill -9 $(cat %s)
+                                             podstead: its containers go on
+  echo oops >> web.yaml                      broken: the pod goes on
+%s
+Ctrl-C here stops the pods and leaves nothing behind, no manifest and no image
+that you put there either.
+
+`, t.bin, t.socket, t.manifests, pidFile, t.graph())
 }
 
 // graph tells where Prometheus shows the CPU of each pod, if it runs. Debian's
@@ -114,47 +106,3 @@ Prometheus sees it all; the CPU of each pod as a graph:
 
 // cpuPerPod is in cores.
 const cpuPerPod = `sum by (pod) (rate(container_cpu_usage_seconds_total{container!=""}[30s]))`
-
-func relative(path string) string {
-	wd, err := os.Getwd()
-	if err != nil {
-		return path
-	}
-	short, err := filepath.Rel(wd, path)
-	if err != nil {
-		return path
-	}
-	return short
-}
-
-// ages are the parts of the table that change all the time.
-var ages = regexp.MustCompile(`(?m)( +\([^)]* ago\))? +\S+$`)
-
-// screen draws over what it drew before. Where it is no terminal it prints
-// the table again when more than the ages changed, and the hint once.
-type screen struct {
-	terminal bool
-	hinted   bool
-	hint     string
-	last     string
-	lines    int
-}
-
-func (s *screen) draw(table string) {
-	what := table + s.hint
-	if !s.terminal {
-		what = ages.ReplaceAllString(what, "")
-	}
-	if what == s.last {
-		return
-	}
-	s.last = what
-	if s.terminal && s.lines > 0 {
-		fmt.Printf("\x1b[%dA\x1b[J", s.lines)
-	}
-	fmt.Print(table + s.hint)
-	s.lines = strings.Count(table+s.hint, "\n")
-	if !s.terminal {
-		s.hint, s.last = "", ages.ReplaceAllString(table, "")
-	}
-}

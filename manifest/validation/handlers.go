@@ -133,7 +133,7 @@ func (h handlers) port(port intstr.IntOrString, at *field.Path) {
 	}
 	var names []string
 	for _, p := range h.container.Ports {
-		if p.Name != "" {
+		if p.Name != "" && !slices.Contains(names, p.Name) {
 			names = append(names, p.Name)
 		}
 	}
@@ -142,7 +142,7 @@ func (h handlers) port(port intstr.IntOrString, at *field.Path) {
 	}
 	want := "a number, since no port of the container has a name"
 	if len(names) > 0 {
-		want = anyOf(names) + ", or a number"
+		want = anyOf(append(names, "a number"))
 	}
 	h.refuse(at, h.reason, finding{"names no port of the container", quote(port.StrVal), want})
 }

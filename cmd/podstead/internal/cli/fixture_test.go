@@ -82,7 +82,7 @@ func web() pod.View {
 	}
 	app := &v.Pod.Spec.Containers[0]
 	app.Command, app.Args = []string{"nginx"}, []string{"-g", "daemon off;"}
-	app.Ports = []corev1.ContainerPort{{Name: "http", ContainerPort: 80, Protocol: "TCP"}}
+	app.Ports = []corev1.ContainerPort{{Name: "http", ContainerPort: 80, Protocol: "TCP"}, {Name: "dns", ContainerPort: 53, Protocol: "UDP"}}
 	app.LivenessProbe = &corev1.Probe{
 		ProbeHandler:   corev1.ProbeHandler{TCPSocket: &corev1.TCPSocketAction{Port: intstr.FromString("http")}},
 		TimeoutSeconds: 1, PeriodSeconds: 10, SuccessThreshold: 1, FailureThreshold: 3, TerminationGracePeriodSeconds: new(int64),
@@ -119,13 +119,14 @@ func probed() map[string][]pod.ProbeReport {
 	bad := pod.ProbeAttempt{Result: pod.ProbeFailure, Message: "HTTP GET http://10.0.0.5:8080/healthz: status 503,\nwant 200 to 399\x1b[2J"}
 	refused := pod.ProbeAttempt{Result: pod.ProbeFailure, Message: "connection refused"}
 	well := pod.ProbeAttempt{Result: pod.ProbeSuccess, Message: "connected"}
-	report := func(kind pod.ProbeKind, outcome pod.ProbeOutcome, streak int, recent []pod.ProbeAttempt) pod.ProbeReport {
-		return pod.ProbeReport{ProbeID: pod.ProbeID{Container: "id-web-app", Kind: kind}, Outcome: outcome, Streak: streak, Recent: recent}
+	report := func(kind pod.ProbeKind, outcome pod.ProbeOutcome, streak int, apart time.Duration, recent []pod.ProbeAttempt) pod.ProbeReport {
+		return pod.ProbeReport{ProbeID: pod.ProbeID{Container: "id-web-app", Kind: kind}, Outcome: outcome, Streak: streak, Recent: recent,
+			Since: pod.Stamp{Wall: recent[0].At.Wall.Add(-time.Duration(streak-1) * apart)}}
 	}
 	return map[string][]pod.ProbeReport{"id-web-app": {
-		report(pod.ProbeStartup, pod.ProbeSuccess, 7, tries(0, 10*time.Second, well, well, well, well, well)),
-		report(pod.ProbeReadiness, pod.ProbeFailure, 4, tries(3*time.Second, 3*time.Second, bad, bad, bad, bad, well)),
-		report(pod.ProbeLiveness, pod.ProbeSuccess, 1, tries(2*time.Second, 10*time.Second, refused, well)),
+		report(pod.ProbeStartup, pod.ProbeSuccess, 7, 10*time.Second, tries(0, 10*time.Second, well, well, well, well, well)),
+		report(pod.ProbeReadiness, pod.ProbeFailure, 4, 3*time.Second, tries(3*time.Second, 3*time.Second, bad, bad, bad, bad, well)),
+		report(pod.ProbeLiveness, pod.ProbeSuccess, 1, 10*time.Second, tries(2*time.Second, 10*time.Second, refused, well)),
 	}}
 }
 
@@ -163,6 +164,9 @@ func waiting() pod.View {
 	s := &v.Pod.Status.ContainerStatuses[0]
 	s.Ready, s.State = false, corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "PodInitializing"}}
 	v.Containers = []pod.ContainerView{{Name: "app", Role: pod.RoleApp}}
+	v.Pod.Spec.InitContainers[1].Ports = []corev1.ContainerPort{
+		{ContainerPort: 80, HostPort: 18080, HostIP: "192.0.2.9", Protocol: "TCP"}, {ContainerPort: 53, HostPort: 18053, Protocol: "UDP"},
+	}
 	return v
 }
 
@@ -173,6 +177,7 @@ func done() pod.View {
 	s.Ready = false
 	s.State = corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Reason: "Completed"}}
 	v.Containers[0].PID = 0
+	v.Pod.Spec.Containers[0].Ports = []corev1.ContainerPort{{ContainerPort: 80, HostPort: 18081, Protocol: "TCP"}}
 	return v
 }
 

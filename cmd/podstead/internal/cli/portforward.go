@@ -32,10 +32,13 @@ func (a *App) portForwardCommand() *cobra.Command {
 		Short: "Forward local ports to a pod",
 		Long: "Forward local ports to a pod, until it is interrupted. The connection is made inside the pod's network,\n" +
 			"so that servers are reached that listen on the pod's loopback only.",
-		Example: "  podstead port-forward web 8080:80\n  podstead port-forward pod/web :http 9090",
+		Example: "  podstead port-forward web 9000:80\n  podstead port-forward pod/web :http 9090",
 		RunE: func(c *cobra.Command, args []string) error {
 			name, ports, err := podArg(args)
-			if err != nil || len(ports) == 0 {
+			switch {
+			case err != nil && len(args) > 0:
+				return err
+			case len(ports) == 0:
 				return errors.New("TYPE/NAME and list of ports are required for port-forward: podstead port-forward POD [LOCAL:]REMOTE...")
 			}
 			return a.portForward(c.Context(), f, f.key(name), ports)
@@ -66,6 +69,13 @@ func (a *App) portForward(ctx context.Context, f *forwardFlags, key pod.Key, wor
 	if err := api.Forwardable(p); err != nil {
 		return err
 	}
+	pods, err := client.Pods(ctx, api.ListOptions{})
+	if err != nil {
+		return err
+	}
+	if err := refuseHostPorts(ports, pods.Items); err != nil {
+		return err
+	}
 	fw := &forwarder{app: a, client: client, key: key, places: make(chan struct{}, maxConnections)}
 	if err := fw.listen(ctx, addresses, ports); err != nil {
 		return err
@@ -83,6 +93,34 @@ func forwardedPorts(words []string, p *corev1.Pod) ([]forwardedPort, error) {
 		ports = append(ports, port)
 	}
 	return ports, nil
+}
+
+// refuseHostPorts refuses local ports that lead to a pod: nobody listens
+// there, so they could be opened, but connections would go to that pod.
+func refuseHostPorts(ports []forwardedPort, pods []corev1.Pod) error {
+	for _, port := range ports {
+		for i := range pods {
+			if p := &pods[i]; port.local != 0 && hasHostPort(p, port.local) {
+				return fmt.Errorf("port %d of this server leads to pod %s/%s (hostPort): choose another local port, or :%d for any",
+					port.local, p.Namespace, p.Name, port.remote)
+			}
+		}
+	}
+	return nil
+}
+
+// hasHostPort tells whether a TCP port of the server is led to the pod, at any
+// address. On the host's network nothing is led: whoever listens has the port.
+func hasHostPort(p *corev1.Pod, number uint16) bool {
+	if p.Spec.HostNetwork || p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed {
+		return false
+	}
+	for port := range containerPorts(p) {
+		if port.HostPort == int32(number) && isTCP(port) {
+			return true
+		}
+	}
+	return false
 }
 
 // forwarder carries connections from local ports to those of a pod.

@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -51,16 +52,35 @@ func remotePort(text string, p *corev1.Pod) (uint16, error) {
 	case text == "" || strings.Trim(text, "0123456789") == "":
 		return 0, fmt.Errorf("error parsing remote port '%s': want a number from 1 to 65535 or the name of a port", text)
 	}
-	for _, list := range [][]corev1.Container{p.Spec.Containers, p.Spec.InitContainers} {
-		for _, c := range list {
-			for _, port := range c.Ports {
-				if port.Name == text {
-					return uint16(port.ContainerPort), nil
+	for port := range containerPorts(p) {
+		switch {
+		case port.Name != text:
+		case !isTCP(port):
+			return 0, fmt.Errorf("port '%s' of pod '%s' is %s: only TCP can be forwarded", text, p.Name, port.Protocol)
+		default:
+			return uint16(port.ContainerPort), nil
+		}
+	}
+	return 0, fmt.Errorf("Pod '%s' does not have a named port '%s'", p.Name, text) //nolint:staticcheck // kubectl's words
+}
+
+// containerPorts are the ports of all containers of a pod.
+func containerPorts(p *corev1.Pod) iter.Seq[*corev1.ContainerPort] {
+	return func(yield func(*corev1.ContainerPort) bool) {
+		for _, list := range [][]corev1.Container{p.Spec.Containers, p.Spec.InitContainers} {
+			for i := range list {
+				for j := range list[i].Ports {
+					if !yield(&list[i].Ports[j]) {
+						return
+					}
 				}
 			}
 		}
 	}
-	return 0, fmt.Errorf("Pod '%s' does not have a named port '%s'", p.Name, text) //nolint:staticcheck // kubectl's words
+}
+
+func isTCP(port *corev1.ContainerPort) bool {
+	return port.Protocol == corev1.ProtocolTCP || port.Protocol == ""
 }
 
 // parseAddresses takes IP addresses and localhost, which is both loopbacks.

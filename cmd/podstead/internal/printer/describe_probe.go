@@ -110,12 +110,14 @@ func (p *page) results(probe *api.Probe) string {
 		return "not made yet"
 	}
 	latest := probe.Recent[0]
-	same := min(max(probe.Streak, 1), len(probe.Recent))
-	since := Age(probe.Recent[same-1].At.Wall, p.now)
-	if probe.Streak > same {
-		since = "more than " + since
+	// What could not be made is no part of the streak of those that count.
+	streak, since := probe.Streak, probe.Since
+	if latest.Result == pod.ProbeUnknown {
+		streak = sameResults(probe.Recent)
+		since = probe.Recent[streak-1].At.Wall
 	}
-	text := fmt.Sprintf("%s for %s (%d in a row): %s", resultWord(latest.Result), since, max(probe.Streak, 1), oneLine(latest.Message))
+	same := min(max(streak, 1), len(probe.Recent))
+	text := fmt.Sprintf("%s for %s (%d in a row): %s", resultWord(latest.Result), Age(since, p.now), streak, oneLine(latest.Message))
 	if same < len(probe.Recent) {
 		before := probe.Recent[same]
 		text += fmt.Sprintf("; before: %s %s ago", resultWord(before.Result), Age(before.At.Wall, p.now))
@@ -125,6 +127,15 @@ func (p *page) results(probe *api.Probe) string {
 		text += "; counts as " + resultWord(probe.Outcome) + " still"
 	}
 	return text
+}
+
+// sameResults is how many of the latest attempts had the same result.
+func sameResults(recent []pod.ProbeAttempt) int {
+	n := 1
+	for n < len(recent) && recent[n].Result == recent[0].Result {
+		n++
+	}
+	return n
 }
 
 func resultWord(r pod.ProbeOutcome) string {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -41,6 +42,7 @@ func (h *Host) cleanUp() {
 	if err := h.killAll(); err != nil {
 		h.t.Errorf("clean up processes: %v", err)
 	}
+	h.deleteTable()
 	if err := unmountBelow(h.Dir); err != nil {
 		h.t.Errorf("clean up mounts, so %s stays: %v", h.Dir, err)
 		return
@@ -57,6 +59,12 @@ func (h *Host) cleanUp() {
 	if err := os.RemoveAll(h.Dir); err != nil {
 		h.t.Errorf("clean up files: %v", err)
 	}
+}
+
+// deleteTable takes the host's rules away, which a podstead that is killed
+// leaves behind: the next host may have the same name. There may be none.
+func (h *Host) deleteTable() {
+	_ = exec.Command("nft", append([]string{"delete"}, strings.Fields(h.table())...)...).Run()
 }
 
 // killAll ends containerd first, then shims and loggers, then what is left in

@@ -263,8 +263,9 @@ func ensureNamespace(path string, sysctls []corev1.Sysctl) error {
 }
 
 // Remove takes the pod's link, routes and namespace away and frees its
-// addresses when they are gone; with the last pod, our table. A pod without any is no error. Processes that
-// are still in the namespace keep it alive, out of reach.
+// addresses when they are gone; with the last pod, our table. A pod without
+// any is no error. Processes that are still in the namespace keep it alive,
+// out of reach.
 func (n *Network) Remove(ctx context.Context, uid types.UID) error {
 	path, err := n.path(uid)
 	if err != nil {

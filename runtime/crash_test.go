@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -105,25 +106,36 @@ func TestWhatWasKilledBeforeItsStartNeverRan(t *testing.T) {
 	h.await("no shim is left", func() bool { return len(h.shims()) == 0 })
 }
 
-// A task that was told to start, and of which it is not known whether it did,
-// is ended and counted: it may have run.
-func TestStartThatWasCutOffCounts(t *testing.T) {
-	h, img := newHostWithImage(t)
-	q := h.request(img, "begun", "sleep")
+// letGo does what a shim does that is cut off in the middle of a start: the
+// process begins, and nobody notes it.
+func (h *host) letGo(q pod.StartRequest) {
+	h.t.Helper()
 	h.halfStart(q, 5)
-	ctx := h.scope(t.Context())
+	ctx := h.scope(h.t.Context())
 	s, ok, err := h.look(ctx, q.ID)
 	if err != nil || !ok {
-		t.Fatal(ok, err)
+		h.t.Fatal(ok, err)
 	}
 	if _, err := h.withStarted(ctx, s); err != nil {
-		t.Fatal(err)
+		h.t.Fatal(err)
 	}
-	if got := h.state(q.ID); got != pod.StateExited {
-		t.Errorf("it is %s, want %s", got, pod.StateExited)
+	if got := h.state(q.ID); got != pod.StateCreated {
+		h.t.Errorf("before its process begins it is %s, want %s", got, pod.StateCreated)
 	}
+	if _, err := os.ReadFile(filepath.Join(h.cfg.RuncRoot, h.cfg.Namespace, q.ID, "exec.fifo")); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// A task that is shown as created and whose process has begun is ended and
+// counted.
+func TestStartThatWasCutOffCounts(t *testing.T) {
+	h, img := newHostWithImage(t)
+	q := h.request(img, "begun", "wait")
+	h.letGo(q)
+	h.await("its process has begun", func() bool { return h.state(q.ID) == pod.StateExited })
 	if err := h.Remove(t.Context(), q.ID); err == nil {
-		t.Error("it was removed, and with it that it may have run")
+		t.Error("it was removed, and with it that it ran")
 	}
 	if c, err := h.Start(t.Context(), q); err != nil || c.State != pod.StateExited {
 		t.Errorf("another start gives %s, %v, want it left as it is", c.State, err)

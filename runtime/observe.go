@@ -3,7 +3,10 @@ package runtime
 import (
 	"context"
 	"fmt"
+	"os"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/containerd/containerd/api/services/tasks/v1"
 	"github.com/containerd/containerd/api/types/task"
@@ -131,13 +134,21 @@ func stateOf(s sight) pod.ContainerState {
 	}
 }
 
-// begun tells of a created task that was told to start, and of which nobody
-// knows whether it did: a shim whose containerd is killed meanwhile may have
-// let the process go and not have noticed. Such a task can be neither started
-// nor used, so it is ended and counted as a run.
+// begun tells of a task that is shown as created and whose process has begun
+// all the same: a shim whose containerd or podstead is killed meanwhile may let
+// it go and not notice. Such a task can be neither started nor used, so it is
+// ended and counted as a run.
 func (s sight) begun() bool {
-	return s.task != nil && s.task.Status == task.Status_CREATED && s.started != nil
+	if s.task == nil || s.task.Status != task.Status_CREATED || s.started == nil {
+		return false
+	}
+	name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", s.task.Pid))
+	return err == nil && !slices.ContainsFunc(launchers, func(launcher string) bool { return strings.HasPrefix(string(name), launcher) })
 }
+
+// launchers are what a process is called before it becomes the container's
+// program: runc:[2:INIT], or crun.
+var launchers = []string{"runc", "crun"}
 
 // container is a sight in the words of the domain.
 func (r *Runtime) container(s sight) pod.Container {

@@ -119,6 +119,9 @@ func past(st *corev1.ContainerStatus, runs []life) error {
 	if restarts > written && ended != nil && ended.Reason == "ContainerStatusUnknown" {
 		return nil // containerd lost one that was about to be started
 	}
+	if restarts > written && ended == nil && st.State.Terminated != nil {
+		return nil // the same, of dead runs only the newest is kept
+	}
 	if restarts < written {
 		return fmt.Errorf("restart count %d, it was restarted %d times", restarts, written)
 	}

@@ -23,29 +23,11 @@ func sysctls(p *corev1.Pod) []corev1.Sysctl {
 	}
 	var out []corev1.Sysctl
 	for _, s := range p.Spec.SecurityContext.Sysctls {
-		if name := sysctlPath(s.Name); strings.HasPrefix(name, "net/") {
+		if name := pod.SysctlPath(s.Name); strings.HasPrefix(name, "net/") {
 			out = append(out, corev1.Sysctl{Name: name, Value: s.Value})
 		}
 	}
 	return out
-}
-
-// sysctlPath turns a name with dots, or with slashes where a part has a dot,
-// into the path below /proc/sys.
-func sysctlPath(name string) string {
-	first := strings.IndexAny(name, "./")
-	if first < 0 || name[first] == '/' {
-		return name
-	}
-	return strings.Map(func(r rune) rune {
-		switch r {
-		case '.':
-			return '/'
-		case '/':
-			return '.'
-		}
-		return r
-	}, name)
 }
 
 // setSysctls sets sysctls in the namespace of the calling thread.

@@ -11,6 +11,16 @@ func SysctlName(name string) string {
 	if first < 0 || name[first] == '.' {
 		return name
 	}
+	return swapSeparators(name)
+}
+
+// SysctlPath returns the path of a kernel setting below /proc/sys; a name is
+// written as for SysctlName.
+func SysctlPath(name string) string {
+	return swapSeparators(SysctlName(name))
+}
+
+func swapSeparators(name string) string {
 	return strings.Map(func(r rune) rune {
 		switch r {
 		case '.':

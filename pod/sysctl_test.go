@@ -20,3 +20,15 @@ func TestSysctlName(t *testing.T) {
 		}
 	}
 }
+
+func TestSysctlPath(t *testing.T) {
+	for name, want := range map[string]string{
+		"net.ipv4.tcp_syncookies":          "net/ipv4/tcp_syncookies",
+		"net/ipv4/tcp_syncookies":          "net/ipv4/tcp_syncookies",
+		"net.ipv4.conf.eno2/100.rp_filter": "net/ipv4/conf/eno2.100/rp_filter",
+	} {
+		if got := pod.SysctlPath(name); got != want {
+			t.Errorf("SysctlPath(%q) = %q, want %q", name, got, want)
+		}
+	}
+}

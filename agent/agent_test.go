@@ -206,6 +206,25 @@ func TestPodsShareOnePull(t *testing.T) {
 	})
 }
 
+// Registries that don't answer keep no pod from another registry's image.
+func TestSilentRegistriesHoldNobodyUp(t *testing.T) {
+	f := newFake()
+	f.silent = map[string]bool{}
+	var pods []pod.Desired
+	for i := range 7 {
+		image := fmt.Sprintf("silent:%d", i)
+		f.silent[image] = true
+		pods = append(pods, desired(fmt.Sprintf("a%d", i), func(p *corev1.Pod) { p.Spec.Containers[0].Image = image }))
+	}
+	inBubble(t, f, func(t *testing.T, a *agent.Agent) {
+		a.Publish(source(append(pods, desired("web"))...))
+		settle(4 * time.Second)
+		expect(t, f, "")
+		settle(12 * time.Second)
+		expect(t, f, "web/app#1.0")
+	})
+}
+
 func TestMissingImageKeepsTheOldVersion(t *testing.T) {
 	f := newFake()
 	inBubble(t, f, func(t *testing.T, a *agent.Agent) {

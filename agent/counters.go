@@ -41,7 +41,7 @@ func copied[K comparable, V any](m map[K]V) map[K]V {
 // counters are those of the next snapshot.
 func (l *loop) counters() pod.Counters {
 	l.counts.shared = true
-	l.counts.now.Queued, l.counts.now.Running = len(l.waiting), l.pulls
+	l.counts.now.Queued, l.counts.now.Running = len(l.waiting), l.pullsUnderWay()
 	for _, ps := range l.pods {
 		l.counts.now.Running += len(ps.busy)
 	}

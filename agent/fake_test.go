@@ -24,8 +24,10 @@ type fake struct {
 	sandboxes  map[types.UID]pod.Sandbox
 	images     map[string]bool
 	pulls      map[string]int
-	down       bool
-	usage      int64
+	// silent images are never delivered, nor refused.
+	silent map[string]bool
+	down   bool
+	usage  int64
 	// hanging is the pod whose volumes can't be measured in time.
 	hanging types.UID
 	history map[string]int
@@ -233,6 +235,10 @@ func (f *fake) Lookup(ctx context.Context, ref string) (img pod.Image, ok bool, 
 }
 
 func (f *fake) Pull(ctx context.Context, ref string, _ func(pod.ImageProgress)) (img pod.Image, err error) {
+	if f.silent[ref] {
+		<-ctx.Done()
+		return img, context.Cause(ctx)
+	}
 	err = f.do(ctx, "pull "+ref, func() error {
 		f.pulls[ref]++
 		if !f.images[ref] {

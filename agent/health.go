@@ -27,14 +27,32 @@ func (a *Agent) Judged(v pod.ProbeVerdict) {
 // enough.
 func (l *loop) judged(v pod.ProbeVerdict) {
 	ps := l.podOf(v.Container)
-	before := l.verdicts[v.ProbeID].Outcome
-	if ps == nil || before == v.Outcome || v.Outcome == pod.ProbeFailure && !l.runtime.Up {
+	before := l.verdicts[v.ProbeID]
+	if ps == nil || v.Outcome == pod.ProbeFailure && !l.runtime.Up {
+		return
+	}
+	if before.Outcome == v.Outcome {
+		l.failsOtherwise(ps, before, v)
 		return
 	}
 	l.verdicts[v.ProbeID] = v
 	l.dirty[ps.key] = true
-	l.verdictEvent(ps, v, before)
+	l.verdictEvent(ps, v, before.Outcome)
 	l.saveVerdicts()
+}
+
+// retell is how soon a failure that goes on is told again, if for another
+// reason.
+const retell = 30 * time.Second
+
+// failsOtherwise tells why a probe fails now: what was told first, such as a
+// port on which nobody listens yet, leads people astray later.
+func (l *loop) failsOtherwise(ps *podState, before, v pod.ProbeVerdict) {
+	if v.Outcome != pod.ProbeFailure || v.Message == before.Message || v.At.Moment.Sub(before.At.Moment) < retell {
+		return
+	}
+	l.verdicts[v.ProbeID] = v
+	l.verdictEvent(ps, v, before.Outcome)
 }
 
 func (l *loop) verdictEvent(ps *podState, v pod.ProbeVerdict, before pod.ProbeOutcome) {

@@ -71,6 +71,31 @@ func TestProbesAreMadeInTheirTurnAndJudge(t *testing.T) {
 	})
 }
 
+// Whoever looks later is told why a probe fails then, and not each time anew.
+func TestAnotherReasonOfAFailureIsTold(t *testing.T) {
+	f := newFake()
+	inBubble(t, f, func(t *testing.T, a *agent.Agent) {
+		a.Publish(source(desired("web", probing)))
+		settle(time.Second)
+		judge(f, a, pod.ProbeStartup, pod.ProbeSuccess)
+		for second := range 40 {
+			words := fmt.Sprintf("status 404, asked %d times", second)
+			a.Judged(pod.ProbeVerdict{ProbeID: f.target(pod.ProbeReadiness).ProbeID, Outcome: pod.ProbeFailure, Message: words, At: now()})
+			settle(time.Second)
+		}
+		var words []string
+		for _, e := range a.Latest().Events {
+			if e.Reason == "Unhealthy" {
+				_, asked, _ := strings.Cut(e.Message, "404, ")
+				words = append(words, asked)
+			}
+		}
+		if want := []string{"asked 0 times", "asked 30 times"}; !slices.Equal(words, want) {
+			t.Errorf("told: %q, want %q", words, want)
+		}
+	})
+}
+
 func told(a *agent.Agent, reason, text string) bool {
 	return slices.ContainsFunc(a.Latest().Events, func(e corev1.Event) bool {
 		return e.Reason == reason && strings.Contains(e.Message, text)

@@ -53,10 +53,11 @@ type loop struct {
 	// early is what was said of pods before any was known.
 	early     []notice
 	measureAt pod.Moment
-	// starts, teardowns and pulls are how many are under way.
+	// starts and teardowns are how many are under way; pullAt is when a pull
+	// that waits for a slot may begin, if none ends before, 0 if none waits.
 	starts    int
 	teardowns int
-	pulls     int
+	pullAt    pod.Moment
 	// looks are the containers that are being looked at; true when something
 	// happened to one meanwhile. starting is the same for those being started.
 	looks    map[string]bool
@@ -118,6 +119,10 @@ func (l *loop) step() time.Duration {
 	if l.unmerged {
 		l.merge()
 	}
+	if l.pullAt != 0 && now.Moment >= l.pullAt {
+		l.pullAt = 0
+		l.wakeWaiting()
+	}
 	for key, ps := range l.pods {
 		if ps.wake != 0 && now.Moment >= ps.wake {
 			l.dirty[key] = true
@@ -151,6 +156,9 @@ func (l *loop) sleep(now pod.Moment) time.Duration {
 	d := min(maxSleep, l.relistAt.Sub(now), max(l.measureAt.Sub(now), time.Second))
 	if l.network.changed && !l.network.setting && l.network.at > now {
 		d = min(d, l.network.at.Sub(now))
+	}
+	if l.pullAt != 0 {
+		d = min(d, l.pullAt.Sub(now))
 	}
 	if l.ports.at != 0 && !l.ports.looking {
 		d = min(d, max(l.ports.at.Sub(now), 0))

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -11,11 +13,17 @@ import (
 	"github.com/podstead/podstead/pod"
 )
 
+// idlePull is how long a pull in which nothing moves holds its slot: a registry
+// that does not answer must not keep others from being asked.
+const idlePull = 5 * time.Second
+
 // imageState is what the loop knows of one image name. Pods that want the
 // same image share one pull.
 type imageState struct {
-	present  *pod.Image
-	busy     bool
+	present *pod.Image
+	busy    bool
+	// moved is when the pull under way began or went on.
+	moved    pod.Moment
 	progress pod.ImageProgress
 	waiters  map[pod.Key]plan.Pull
 }
@@ -60,12 +68,13 @@ func (l *loop) dispatchPull(ps *podState, a plan.Pull) {
 	if img.busy {
 		return
 	}
-	if l.pulls >= l.cfg.Pulls {
+	now := l.cfg.Now().Moment
+	if at := l.pullSlot(now); at > now {
+		l.pullAt = at
 		l.waiting = append(l.waiting, ps.key)
 		return
 	}
-	img.busy = true
-	l.pulls++
+	img.busy, img.moved = true, now
 	cfg, ended := l.cfg, l.timed(a)
 	l.spawn(func(ctx context.Context) {
 		got, note, err := fetch(ctx, cfg.Images, a, func() { l.send(func(l *loop) { l.pulling(a) }) },
@@ -75,6 +84,32 @@ func (l *loop) dispatchPull(ps *podState, a plan.Pull) {
 			l.pulled(a, got, note, err)
 		})
 	})
+}
+
+// pullSlot returns from when on another pull may begin if none ends before.
+func (l *loop) pullSlot(now pod.Moment) pod.Moment {
+	var idleFrom []pod.Moment
+	for _, img := range l.images {
+		if from := img.moved.Add(idlePull); img.busy && from > now {
+			idleFrom = append(idleFrom, from)
+		}
+	}
+	if len(idleFrom) < l.cfg.Pulls {
+		return now
+	}
+	slices.Sort(idleFrom)
+	return idleFrom[len(idleFrom)-l.cfg.Pulls]
+}
+
+// pullsUnderWay counts them.
+func (l *loop) pullsUnderWay() int {
+	n := 0
+	for _, img := range l.images {
+		if img.busy {
+			n++
+		}
+	}
+	return n
 }
 
 // fetch makes an image present by its policy. Always asks the registry; when
@@ -108,7 +143,7 @@ func (l *loop) pulling(a plan.Pull) {
 }
 
 func (l *loop) progress(image string, p pod.ImageProgress) {
-	l.image(image).progress = p
+	l.image(image).progress, l.image(image).moved = p, l.cfg.Now().Moment
 	for key := range l.image(image).waiters {
 		l.dirty[key] = true
 	}
@@ -119,7 +154,6 @@ func (l *loop) progress(image string, p pod.ImageProgress) {
 func (l *loop) pulled(a plan.Pull, got pod.Image, note string, err error) {
 	img := l.image(a.Image)
 	img.busy = false
-	l.pulls--
 	l.countPull(a, note, err)
 	l.wakeWaiting()
 	waiters := img.waiters

@@ -137,7 +137,7 @@ func runs(h *harness.Host, name, yaml string) corev1.Pod {
 // waiting waits until a pod's only container waits for a reason, and returns
 // what the pod says then.
 func waiting(h *harness.Host, name, reason, words string) corev1.Pod {
-	return h.WaitPod("default/"+name, 30*time.Second, func(p corev1.Pod) error {
+	return h.WaitPod("default/"+name, patience, func(p corev1.Pod) error {
 		for _, c := range p.Status.ContainerStatuses {
 			if w := c.State.Waiting; w != nil && w.Reason == reason && strings.Contains(w.Message, words) {
 				return nil

@@ -45,6 +45,8 @@ type Manager struct {
 	layout layout
 	// tiers guards the settings of the tiers, which depend on all pods.
 	tiers sync.Mutex
+	// readers are those that nobody uses.
+	readers sync.Pool
 }
 
 // New detects how the host arranges cgroups. It changes nothing.

@@ -1,7 +1,6 @@
 package cgroups
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,8 +11,6 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/podstead/podstead/pod"
 )
 
 // errGone is what reading a file of a cgroup gives that is being removed.
@@ -128,9 +125,9 @@ func readFields(path string) ([]string, error) {
 	return strings.Fields(string(data)), err
 }
 
-// readFile reads a small file of the kernel. Statistics are read by the
-// thousand, so that what os.ReadFile does besides counts: it looks at the
-// file, hands it to the poller, and takes more memory than most files have.
+// readFile reads a file of the kernel to its end. What os.ReadFile does besides
+// costs more than most of them: it looks at the file and hands it to the
+// poller.
 func readFile(path string) ([]byte, error) {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
@@ -157,45 +154,6 @@ func readFile(path string) ([]byte, error) {
 			return data, nil
 		}
 	}
-}
-
-// table is a file of lines "name number". It is read too often, and asked too
-// seldom, for a map to be worth its memory.
-type table []struct {
-	name string
-	n    int64
-}
-
-// get returns a number, pod.Unmeasured where the kernel does not tell it.
-func (t table) get(name string) int64 {
-	for i := range t {
-		if t[i].name == name {
-			return t[i].n
-		}
-	}
-	return pod.Unmeasured
-}
-
-// orZero is get where what is not told did not happen.
-func (t table) orZero(name string) int64 { return max(0, t.get(name)) }
-
-// readTable reads a table.
-func readTable(dir, name string) (table, error) {
-	data, err := readFile(filepath.Join(dir, name))
-	if err != nil {
-		return nil, err
-	}
-	lines := make(table, 0, 1+bytes.Count(data, []byte("\n")))
-	for line := range strings.Lines(string(data)) {
-		key, value, ok := strings.Cut(strings.TrimSpace(line), " ")
-		if n, err := parse(value); ok && err == nil {
-			lines = append(lines, struct {
-				name string
-				n    int64
-			}{key, n})
-		}
-	}
-	return lines, nil
 }
 
 // hasChildren tells whether a cgroup has any cgroup below it, anywhere.

@@ -14,48 +14,79 @@ import (
 // Stats reads what a cgroup used and met, as far as the host counts it. The
 // error wraps fs.ErrNotExist when there is no such cgroup.
 func (m *Manager) Stats(_ context.Context, at string) (pod.CgroupStats, error) {
-	if err := m.inside(at); err != nil {
-		return pod.CgroupStats{}, err
-	}
 	var s pod.CgroupStats
-	err := errors.Join(m.readCPU(at, &s), m.readMemory(at, &s), m.readPIDs(at, &s), m.readIO(at, &s), m.readPressure(at, &s))
-	if err != nil {
-		return pod.CgroupStats{}, fmt.Errorf("read statistics of cgroup %s: %w", at, err)
-	}
-	return s, nil
+	err := m.readAll(at, &s, m.readCPU, m.readMemory, m.readPIDs, m.readIO, m.readPressure)
+	return s, err
 }
 
 // Usage reads of a cgroup's statistics the processor time in all and the
 // working set of memory, and nothing else: every file less counts for those
 // who ask often.
 func (m *Manager) Usage(_ context.Context, at string) (pod.CgroupStats, error) {
-	if err := m.inside(at); err != nil {
-		return pod.CgroupStats{}, err
-	}
 	var s pod.CgroupStats
-	if err := errors.Join(m.readCPUTime(at, &s), m.readWorkingSet(at, &s)); err != nil {
-		return pod.CgroupStats{}, fmt.Errorf("read usage of cgroup %s: %w", at, err)
-	}
-	return s, nil
+	err := m.readAll(at, &s, m.readCPUTime, m.readWorkingSet)
+	return s, err
 }
 
-func (m *Manager) readCPUTime(at string, s *pod.CgroupStats) error {
+// part reads one sort of statistics.
+type part func(r *reader, at string, s *pod.CgroupStats) error
+
+func (m *Manager) readAll(at string, s *pod.CgroupStats, parts ...part) error {
+	if err := m.inside(at); err != nil {
+		return err
+	}
+	r := m.reader()
+	defer m.free(r)
+	for _, read := range parts {
+		if err := read(r, at, s); err != nil {
+			*s = pod.CgroupStats{}
+			return fmt.Errorf("read statistics of cgroup %s: %w", at, err)
+		}
+	}
+	return nil
+}
+
+// enter turns to a cgroup's folder in the hierarchy of a controller. ok is
+// false where the host does not offer the controller, or has not switched it
+// on for this cgroup, as its file of that name tells.
+func (m *Manager) enter(r *reader, controller, at string) (ok bool, err error) {
+	mount := m.layout.unified
+	if m.layout.mode != V2 {
+		if mount, ok = m.layout.hierarchy(controller); !ok {
+			return false, nil
+		}
+	}
+	err = r.enter(mount, at)
+	return err == nil, err
+}
+
+// unoffered turns the absence of a controller's first file on cgroup v2, where
+// the folder is there all the same, into statistics that are not measured.
+func (m *Manager) unoffered(err error) bool {
+	return m.layout.mode == V2 && errors.Is(err, fs.ErrNotExist)
+}
+
+func (m *Manager) readCPUTime(r *reader, at string, s *pod.CgroupStats) error {
 	if m.layout.mode == V2 {
-		return m.readCPU(at, s) // which is one file
+		return m.readCPU(r, at, s) // which is one file
 	}
-	mount, ok := m.layout.hierarchy(ctlAccount)
+	ok, err := m.enter(r, ctlAccount, at)
 	if !ok {
-		return nil
+		return err
 	}
-	used, err := readNumber(filepath.Join(mount, at), "cpuacct.usage")
+	used, err := r.number("cpuacct.usage")
 	s.CPU = &pod.CPUStats{Total: time.Duration(used)}
 	return err
 }
 
-func (m *Manager) readCPU(at string, s *pod.CgroupStats) error {
+func (m *Manager) readCPU(r *reader, at string, s *pod.CgroupStats) error {
 	cpu := &pod.CPUStats{}
-	if mount, ok := m.layout.hierarchy(ctlCPU); ok {
-		stat, err := readTable(filepath.Join(mount, at), "cpu.stat")
+	ok, err := m.enter(r, ctlCPU, at)
+	if err != nil {
+		return err
+	}
+	if ok {
+		stat, err := r.table("cpu.stat")
 		if err != nil {
 			return err
 		}
@@ -69,17 +100,17 @@ func (m *Manager) readCPU(at string, s *pod.CgroupStats) error {
 	if m.layout.mode == V2 {
 		return nil
 	}
-	mount, ok := m.layout.hierarchy(ctlAccount)
-	if !ok {
-		return nil
+	if ok, err = m.enter(r, ctlAccount, at); !ok {
+		return err
 	}
 	s.CPU = cpu
-	dir := filepath.Join(mount, at)
-	used, err := readNumber(dir, "cpuacct.usage")
-	user, err1 := optional(readNumber(dir, "cpuacct.usage_user"))
-	system, err2 := optional(readNumber(dir, "cpuacct.usage_sys"))
-	cpu.Total, cpu.User, cpu.System = time.Duration(used), time.Duration(user), time.Duration(system)
-	return errors.Join(err, err1, err2)
+	used, err := r.number("cpuacct.usage")
+	user, err1 := optional(r.number("cpuacct.usage_user"))
+	cpu.Total, cpu.User, cpu.System = time.Duration(used), time.Duration(user), pod.Unmeasured
+	if user != pod.Unmeasured { // the one is the sum of two
+		cpu.System = max(0, cpu.Total-cpu.User)
+	}
+	return errors.Join(err, err1)
 }
 
 // optional turns a file that this kernel does not have into a number that is
@@ -91,30 +122,29 @@ func optional(n int64, err error) (int64, error) {
 	return n, err
 }
 
-func (m *Manager) readPIDs(at string, s *pod.CgroupStats) error {
-	mount, ok := m.layout.hierarchy(ctlPIDs)
+func (m *Manager) readPIDs(r *reader, at string, s *pod.CgroupStats) error {
+	ok, err := m.enter(r, ctlPIDs, at)
 	if !ok {
+		return err
+	}
+	current, err := r.number("pids.current")
+	if m.unoffered(err) {
 		return nil
 	}
-	dir := filepath.Join(mount, at)
-	current, err1 := readNumber(dir, "pids.current")
-	limit, err2 := readNumber(dir, "pids.max")
+	limit, err1 := r.number("pids.max")
 	if limit == none {
 		limit = pod.Unmeasured
 	}
 	s.PIDs = &pod.PIDStats{Current: current, Max: limit}
-	return errors.Join(err1, err2)
+	return errors.Join(err, err1)
 }
 
 // MemoryUsage returns the bytes that a cgroup can't give back: what is
 // charged less inactive page cache; 0 where the host does not count memory.
 func (m *Manager) MemoryUsage(_ context.Context, at string) (int64, error) {
-	if err := m.inside(at); err != nil {
-		return 0, err
-	}
 	var s pod.CgroupStats
-	if err := m.readWorkingSet(at, &s); err != nil {
-		return 0, fmt.Errorf("read memory use of cgroup %s: %w", at, err)
+	if err := m.readAll(at, &s, m.readWorkingSet); err != nil {
+		return 0, err
 	}
 	if s.Memory == nil {
 		return 0, nil
@@ -129,16 +159,21 @@ func (m *Manager) OOMKills(_ context.Context, at string) (int64, error) {
 	if err := m.inside(at); err != nil {
 		return 0, err
 	}
-	mount, ok := m.layout.hierarchy(ctlMemory)
+	r := m.reader()
+	defer m.free(r)
+	ok, err := m.enter(r, ctlMemory, at)
 	if !ok {
-		return 0, nil
+		return 0, err
 	}
 	name := "memory.oom_control"
 	if m.layout.mode == V2 {
 		name = "memory.events"
 	}
-	stat, err := readTable(filepath.Join(mount, at), name)
-	if err != nil {
+	stat, err := r.table(name)
+	switch {
+	case m.unoffered(err) && exists(filepath.Join(m.layout.unified, at)):
+		return 0, nil
+	case err != nil:
 		return 0, fmt.Errorf("read OOM kills of cgroup %s: %w", at, err)
 	}
 	return stat.orZero("oom_kill"), nil

@@ -115,6 +115,15 @@ func TestReadFileReadsAll(t *testing.T) {
 		if err != nil || !cmp.Equal(string(want), string(got)) {
 			t.Errorf("%d bytes: read %d, %v", size, len(got), err)
 		}
+		r := &reader{folder: -1, buffer: make([]byte, 512)}
+		if err := r.enter(filepath.Dir(path), ""); err != nil {
+			t.Fatal(err)
+		}
+		got, err = r.read("file")
+		if err != nil || !cmp.Equal(string(want), string(got)) {
+			t.Errorf("%d bytes: the reader read %d, %v", size, len(got), err)
+		}
+		r.leave()
 	}
 }
 

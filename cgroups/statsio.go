@@ -1,11 +1,11 @@
 package cgroups
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -16,42 +16,60 @@ import (
 
 // readIO reads the traffic with block devices. A kernel without the
 // controller, or with it switched off, counts none.
-func (m *Manager) readIO(at string, s *pod.CgroupStats) error {
-	var devices map[string]*pod.DeviceStats
-	var err error
+func (m *Manager) readIO(r *reader, at string, s *pod.CgroupStats) error {
+	ok, err := m.enter(r, ctlBlockIO, at)
+	if !ok {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	}
+	var devices traffic
 	if m.layout.mode == V2 {
-		devices, err = readIOV2(filepath.Join(m.layout.unified, at))
-	} else if mount, ok := m.layout.hierarchy(ctlBlockIO); ok {
-		devices, err = readIOV1(filepath.Join(mount, at))
+		err = devices.readV2(r)
+	} else {
+		err = devices.readV1(r)
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	for number, d := range devices {
-		d.Device = m.deviceName(number)
-		s.IO = append(s.IO, *d)
+	for _, d := range devices {
+		d.Device = m.deviceName(d.Device)
+		s.IO = append(s.IO, d)
 	}
 	slices.SortFunc(s.IO, func(a, b pod.DeviceStats) int { return strings.Compare(a.Device, b.Device) })
 	return nil
 }
 
-// readIOV2 reads lines such as "8:0 rbytes=1 wbytes=2 rios=3 wios=4".
-func readIOV2(dir string) (map[string]*pod.DeviceStats, error) {
-	text, err := readFile(filepath.Join(dir, "io.stat"))
-	if err != nil {
-		return nil, err
+// traffic is what was read and written, by MAJOR:MINOR.
+type traffic []pod.DeviceStats
+
+func (t *traffic) of(number []byte) *pod.DeviceStats {
+	for i := range *t {
+		if (*t)[i].Device == string(number) {
+			return &(*t)[i]
+		}
 	}
-	devices := map[string]*pod.DeviceStats{}
-	for line := range strings.Lines(string(text)) {
-		fields := strings.Fields(line)
-		if len(fields) < 2 {
+	*t = append(*t, pod.DeviceStats{Device: string(number)})
+	return &(*t)[len(*t)-1]
+}
+
+// readV2 reads lines such as "8:0 rbytes=1 wbytes=2 rios=3 wios=4".
+func (t *traffic) readV2(r *reader) error {
+	text, err := r.read("io.stat")
+	if err != nil {
+		return err
+	}
+	for line := range bytes.Lines(text) {
+		number, rest, _ := bytes.Cut(bytes.TrimSpace(line), []byte(" "))
+		if len(rest) == 0 {
 			continue // a device that was never used
 		}
-		d := &pod.DeviceStats{}
-		for _, f := range fields[1:] {
-			key, value, _ := strings.Cut(f, "=")
-			n, _ := strconv.ParseInt(value, 10, 64) // other keys are not read
-			switch key {
+		d := t.of(number)
+		for field := range bytes.FieldsSeq(rest) {
+			key, value, _ := bytes.Cut(field, []byte("="))
+			n, _ := parseNumber(value) // other keys are not read
+			switch string(key) {
 			case "rbytes":
 				d.ReadBytes = n
 			case "wbytes":
@@ -62,33 +80,29 @@ func readIOV2(dir string) (map[string]*pod.DeviceStats, error) {
 				d.Writes = n
 			}
 		}
-		devices[fields[0]] = d
 	}
-	return devices, nil
+	return nil
 }
 
-// readIOV1 reads lines such as "8:0 Read 1" of bytes and of operations.
-func readIOV1(dir string) (map[string]*pod.DeviceStats, error) {
-	devices := map[string]*pod.DeviceStats{}
+// readV1 reads lines such as "8:0 Read 1" of bytes and of operations.
+func (t *traffic) readV1(r *reader) error {
 	each := func(name string, take func(d *pod.DeviceStats, way string, n int64)) error {
-		text, err := readFile(filepath.Join(dir, name))
+		text, err := r.read(name)
 		if err != nil {
 			return err
 		}
-		for line := range strings.Lines(string(text)) {
-			fields := strings.Fields(line)
-			if len(fields) != 3 {
+		for line := range bytes.Lines(text) {
+			number, rest, _ := bytes.Cut(bytes.TrimSpace(line), []byte(" "))
+			way, value, whole := bytes.Cut(rest, []byte(" "))
+			if !whole {
 				continue // the sum of all
 			}
-			if devices[fields[0]] == nil {
-				devices[fields[0]] = &pod.DeviceStats{}
-			}
-			n, _ := strconv.ParseInt(fields[2], 10, 64) // the kernel writes numbers
-			take(devices[fields[0]], fields[1], n)
+			n, _ := parseNumber(value) // the kernel writes numbers
+			take(t.of(number), string(way), n)
 		}
 		return nil
 	}
-	return devices, errors.Join(
+	return errors.Join(
 		each("blkio.throttle.io_service_bytes_recursive", func(d *pod.DeviceStats, way string, n int64) {
 			switch way {
 			case "Read":
@@ -123,32 +137,45 @@ func (m *Manager) deviceName(number string) string {
 
 // readPressure reads how long tasks were held up. Only the v2 hierarchy
 // counts that, a hybrid host's too; kernels may be built or started without.
-func (m *Manager) readPressure(at string, s *pod.CgroupStats) error {
+func (m *Manager) readPressure(r *reader, at string, s *pod.CgroupStats) error {
 	if m.layout.unified == "" {
 		return nil
 	}
-	dir := filepath.Join(m.layout.unified, at)
+	if err := r.enter(m.layout.unified, at); err != nil {
+		if m.layout.mode == Hybrid && errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	}
 	var p pod.PressureStats
-	for name, to := range map[string]*pod.StallStats{"cpu.pressure": &p.CPU, "memory.pressure": &p.Memory, "io.pressure": &p.IO} {
-		text, err := readFile(filepath.Join(dir, name))
+	for _, file := range []struct {
+		name string
+		to   *pod.StallStats
+	}{{"cpu.pressure", &p.CPU}, {"memory.pressure", &p.Memory}, {"io.pressure", &p.IO}} {
+		text, err := r.read(file.name)
 		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.EOPNOTSUPP) {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		for line := range strings.Lines(string(text)) {
-			kind, rest, _ := strings.Cut(line, " ")
-			_, total, _ := strings.Cut(rest, "total=")
-			n, _ := strconv.ParseInt(strings.TrimSpace(total), 10, 64) // the kernel writes numbers
-			switch kind {
-			case "some":
-				to.Some = time.Duration(n) * time.Microsecond
-			case "full":
-				to.Full = time.Duration(n) * time.Microsecond
-			}
-		}
+		readStalls(text, file.to)
 	}
 	s.Pressure = &p
 	return nil
+}
+
+// readStalls reads lines such as "some avg10=0.00 avg60=0.00 avg300=0.00 total=1".
+func readStalls(text []byte, to *pod.StallStats) {
+	for line := range bytes.Lines(text) {
+		kind, rest, _ := bytes.Cut(line, []byte(" "))
+		_, total, _ := bytes.Cut(rest, []byte("total="))
+		n, _ := parseNumber(bytes.TrimSpace(total)) // the kernel writes numbers
+		switch string(kind) {
+		case "some":
+			to.Some = time.Duration(n) * time.Microsecond
+		case "full":
+			to.Full = time.Duration(n) * time.Microsecond
+		}
+	}
 }

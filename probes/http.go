@@ -2,6 +2,7 @@ package probes
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -36,6 +37,7 @@ type get struct {
 	url    *url.URL
 	host   string // of the header Host; empty for the URL's
 	header http.Header
+	text   []byte // what is sent to url, once it was made
 }
 
 // answer is what a server said.
@@ -155,25 +157,47 @@ func (g *get) once(ctx context.Context, u *url.URL) (*answer, error) {
 		}
 		conn = secure
 	}
-	request := &http.Request{
-		Method: http.MethodGet, URL: u, Host: g.host, Header: g.header, Close: true,
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+	text, err := g.request(u)
+	if err != nil {
+		return nil, err
 	}
 	// A server may answer without having read all that was written.
-	unwritten := request.Write(conn)
-	a, err := read(conn, request)
+	_, unwritten := conn.Write(text)
+	a, err := read(conn)
 	if err != nil && unwritten != nil {
 		return nil, unwritten
 	}
 	return a, err
 }
 
+// request is what is sent; that to the URL of the probe is made once.
+func (g *get) request(u *url.URL) ([]byte, error) {
+	if u == g.url && g.text != nil {
+		return g.text, nil
+	}
+	request := &http.Request{
+		Method: http.MethodGet, URL: u, Host: g.host, Header: g.header, Close: true,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+	}
+	var text bytes.Buffer
+	if err := request.Write(&text); err != nil {
+		return nil, err
+	}
+	if u == g.url {
+		g.text = text.Bytes()
+	}
+	return text.Bytes(), nil
+}
+
+// usualAnswer is more than most endpoints answer, in bytes.
+const usualAnswer = 1 << 10
+
 // read reads an answer, the informational ones before it left out.
-func read(conn io.Reader, request *http.Request) (*answer, error) {
+func read(conn io.Reader) (*answer, error) {
 	limited := &io.LimitedReader{R: conn, N: maxHeader}
-	buffered := bufio.NewReader(limited)
+	buffered := bufio.NewReaderSize(limited, usualAnswer)
 	for {
-		response, err := http.ReadResponse(buffered, request)
+		response, err := http.ReadResponse(buffered, nil) // nil stands for GET
 		switch {
 		case err != nil && limited.N <= 0:
 			return nil, fmt.Errorf("the headers of the answer are larger than %d bytes", maxHeader)
@@ -234,7 +258,7 @@ func HTTPGet(ctx context.Context, action *corev1.HTTPGetAction, spec *corev1.Con
 	a, err := g.do(ctx)
 	var notTLS tls.RecordHeaderError
 	if errors.As(err, &notTLS) && string(notTLS.RecordHeader[:]) == "HTTP/" {
-		g.url.Scheme = "http"
+		g.url.Scheme, g.text = "http", nil
 		g.header.Del("Authorization")
 		a, err = g.do(ctx)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/netip"
 	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
@@ -15,7 +16,15 @@ import (
 // dial connects to a container.
 func dial(ctx context.Context, address string) (net.Conn, error) {
 	d := net.Dialer{KeepAlive: -1}
-	return d.DialContext(ctx, "tcp", address)
+	to, err := netip.ParseAddrPort(address)
+	if err != nil { // a name
+		return d.DialContext(ctx, "tcp", address)
+	}
+	conn, err := d.DialTCP(ctx, "tcp", netip.AddrPort{}, to)
+	if err != nil {
+		return nil, err // not a nil *net.TCPConn
+	}
+	return conn, nil
 }
 
 func tcpTrial(a *corev1.TCPSocketAction, t *pod.ProbeTarget) trial {

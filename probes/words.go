@@ -21,6 +21,9 @@ const (
 // clean makes text of any origin fit for a terminal and a log: what can't be
 // printed is escaped, and what is too long is cut.
 func clean(s string) string {
+	if len(s) <= maxMessage && strings.IndexFunc(s, func(c rune) bool { return !strconv.IsPrint(c) || c == utf8.RuneError }) < 0 {
+		return s
+	}
 	var b strings.Builder
 	for _, char := range s {
 		piece := string(char)

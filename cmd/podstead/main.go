@@ -24,6 +24,22 @@ func main() {
 // for memory, which it holds all the time. The environment's GOGC goes before.
 const daemonGCPercent = 50
 
+// daemonThreads is how many threads run the daemon's Go code at a time. It
+// waits for others most of its life: a second one finds little to do, and
+// waking it costs an eighth of what podstead uses when nothing happens. The
+// environment's GOMAXPROCS goes before.
+const daemonThreads = 1
+
+// spare makes the daemon spare with what belongs to the containers.
+func spare() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(daemonGCPercent)
+	}
+	if os.Getenv("GOMAXPROCS") == "" {
+		goruntime.GOMAXPROCS(daemonThreads)
+	}
+}
+
 func run() int {
 	ctx := context.Background()
 	isDaemon := len(os.Args) > 1 && os.Args[1] == "run"
@@ -37,9 +53,7 @@ func run() int {
 	app := &cli.App{
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv, Now: time.Now, Version: version,
 		Daemon: func(ctx context.Context, file string) error {
-			if os.Getenv("GOGC") == "" {
-				debug.SetGCPercent(daemonGCPercent)
-			}
+			spare()
 			return daemon.Run(ctx, daemon.Options{ConfigFile: file, Version: version, Log: os.Stderr})
 		},
 	}

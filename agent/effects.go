@@ -44,6 +44,8 @@ type Containers interface {
 	Resize(ctx context.Context, id string, r *specs.LinuxResources) error
 	// Record replaces the pod and origin recorded with a container.
 	Record(ctx context.Context, id string, p *corev1.Pod, o pod.Origin) error
+	// Ping asks the runtime for a sign of life and nothing else.
+	Ping(ctx context.Context) error
 	// Watch calls changed with the id of each container of which something
 	// may have changed, and "" when anything may have (a new connection). It
 	// returns when ctx ends, and otherwise reconnects for ever.

@@ -27,6 +27,8 @@ type fake struct {
 	// silent images are never delivered, nor refused.
 	silent map[string]bool
 	down   bool
+	// frozen: it takes questions and does not answer.
+	frozen bool
 	usage  int64
 	// hanging is the pod whose volumes can't be measured in time.
 	hanging types.UID
@@ -108,6 +110,9 @@ func (f *fake) do(ctx context.Context, call string, work func() error) error {
 }
 
 func (f *fake) List(ctx context.Context) (list []pod.Container, err error) {
+	if err := f.Ping(ctx); err != nil {
+		return nil, err
+	}
 	err = f.do(ctx, "list", func() error {
 		for _, c := range f.containers {
 			list = append(list, c)
@@ -115,6 +120,17 @@ func (f *fake) List(ctx context.Context) (list []pod.Container, err error) {
 		return nil
 	})
 	return list, err
+}
+
+// Ping is answered while the runtime is not frozen.
+func (f *fake) Ping(ctx context.Context) error {
+	var frozen bool
+	f.set(func(f *fake) { frozen = f.frozen })
+	if frozen {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return nil
 }
 
 // Observe answers what was there when it was asked.

@@ -71,6 +71,26 @@ func TestProbesAreMadeInTheirTurnAndJudge(t *testing.T) {
 	})
 }
 
+// A runtime that hangs is told of within half a minute, and so is its return.
+func TestAFrozenRuntimeIsNoticed(t *testing.T) {
+	f := newFake()
+	inBubble(t, f, func(t *testing.T, a *agent.Agent) {
+		a.Publish(source(desired("web")))
+		settle(time.Minute)
+		f.set(func(f *fake) { f.frozen = true })
+		settle(26 * time.Second)
+		if r := a.Latest().Runtime; r.Up || !strings.Contains(r.Error, "has not answered for 15s") {
+			t.Errorf("up %v, error %q", r.Up, r.Error)
+		}
+		f.set(func(f *fake) { f.frozen = false })
+		settle(2 * time.Minute)
+		if !a.Latest().Runtime.Up {
+			t.Error("it answers again and is taken for down")
+		}
+		expect(t, f, "web/app#1.0")
+	})
+}
+
 // Whoever looks later is told why a probe fails then, and not each time anew.
 func TestAnotherReasonOfAFailureIsTold(t *testing.T) {
 	f := newFake()

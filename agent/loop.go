@@ -53,6 +53,7 @@ type loop struct {
 	// early is what was said of pods before any was known.
 	early     []notice
 	measureAt pod.Moment
+	pings     pinging
 	// starts and teardowns are how many are under way; pullAt is when a pull
 	// that waits for a slot may begin, if none ends before, 0 if none waits.
 	starts    int
@@ -141,6 +142,7 @@ func (l *loop) step() time.Duration {
 	if now.Moment >= l.relistAt {
 		l.relist()
 	}
+	l.ping(now.Moment)
 	l.measure(now.Moment)
 	l.setProbes()
 	l.setNetwork(now.Moment)
@@ -156,6 +158,9 @@ func (l *loop) sleep(now pod.Moment) time.Duration {
 	d := min(maxSleep, l.relistAt.Sub(now), max(l.measureAt.Sub(now), time.Second))
 	if l.network.changed && !l.network.setting && l.network.at > now {
 		d = min(d, l.network.at.Sub(now))
+	}
+	if l.runtime.Up && !l.pings.underWay {
+		d = min(d, l.pings.at.Sub(now))
 	}
 	if l.pullAt != 0 {
 		d = min(d, l.pullAt.Sub(now))

@@ -205,6 +205,12 @@ func (r *Runtime) Version(ctx context.Context) (string, error) {
 	return strings.TrimPrefix(v.Version, "v"), nil
 }
 
+// Ping implements agent.Containers.
+func (r *Runtime) Ping(ctx context.Context) error {
+	_, err := r.Version(ctx)
+	return err
+}
+
 // scope puts containerd's namespace into a context.
 func (r *Runtime) scope(ctx context.Context) context.Context {
 	return namespaces.WithNamespace(ctx, r.cfg.Namespace)

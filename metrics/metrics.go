@@ -64,7 +64,8 @@ type Limits interface {
 	Container(p *corev1.Pod, c *corev1.Container) (*specs.LinuxResources, int)
 }
 
-// Probes reports on all probes; the result is the caller's.
+// Probes reports on all probes, those of a pod in a row; the result is the
+// caller's.
 type Probes interface{ All() []pod.ProbeReport }
 
 // Facts are what does not change while podstead runs.

@@ -1,7 +1,6 @@
 package metrics
 
 import (
-	"cmp"
 	"slices"
 
 	"github.com/podstead/podstead/pod"
@@ -17,6 +16,12 @@ func probeFamilies() []family {
 					row(float64(p.Succeeded), base, "successful")
 					row(float64(p.Failed), base, "failed")
 					row(float64(p.Unknown), base, "unknown")
+				})
+			}},
+		{name: "prober_probe_duration_seconds", kind: histogram, help: "How long the attempts of a probe took that count. It begins anew with each run of the container.",
+			labels: []string{"container", "namespace", "pod", "probe_type"}, histograms: func(v *view, row emitHistogram) {
+				eachProbe(v, func(p *pod.ProbeReport, base []string) {
+					row(p.Took, base[0], base[1], base[2], base[4])
 				})
 			}},
 		{name: "podstead_probe_success", kind: gauge, help: "The verdict of a probe by its thresholds: 1 for success, 0 for failure. Missing while there is none.",
@@ -55,12 +60,8 @@ func eachProbe(v *view, yield func(p *pod.ProbeReport, base []string)) {
 			runs[p.Containers[j].ID] = run{string(p.Pod.UID), p}
 		}
 	}
-	reports := slices.Clone(v.probes)
-	slices.SortFunc(reports, func(a, b pod.ProbeReport) int {
-		return cmp.Or(cmp.Compare(a.Instance.String(), b.Instance.String()), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Kind, b.Kind))
-	})
-	for i := range reports {
-		r := &reports[i]
+	for i := range v.probes {
+		r := &v.probes[i]
 		of, there := runs[r.Container]
 		kind := probeTypes[r.Kind]
 		if !there || kind == "" {

@@ -93,6 +93,8 @@ type ProbeReport struct {
 	Succeeded uint64 // attempts, since the run is probed
 	Failed    uint64
 	Unknown   uint64
+	// Took counts how long the attempts that counted took.
+	Took Histogram
 	// Streak counts the latest attempts that counted and had the same result.
 	Streak int
 	// Since is when the first of the streak was made; zero before any

@@ -31,6 +31,7 @@ type probe struct {
 	since                      pod.Stamp // the first attempt of the streak
 	unmade                     int       // attempts in a row that could not be made
 	succeeded, failed, unknown uint64
+	took                       pod.Histogram
 	recent                     []pod.ProbeAttempt
 }
 
@@ -71,6 +72,7 @@ func (p *probe) count(a pod.ProbeAttempt) (pod.ProbeVerdict, bool) {
 		threshold = int(p.target.Probe.FailureThreshold)
 	}
 	p.unmade = 0
+	p.took = p.took.With(a.Took)
 	if a.Result != p.last {
 		p.last, p.streak, p.since = a.Result, 0, a.At
 	}
@@ -96,7 +98,7 @@ func (p *probe) remember(a pod.ProbeAttempt) {
 func (p *probe) report(now pod.Stamp) pod.ProbeReport {
 	r := pod.ProbeReport{
 		ProbeID: p.target.ProbeID, Instance: p.target.Instance, Name: p.target.Spec.Name,
-		Outcome: p.outcome, Succeeded: p.succeeded, Failed: p.failed, Unknown: p.unknown,
+		Outcome: p.outcome, Succeeded: p.succeeded, Failed: p.failed, Unknown: p.unknown, Took: p.took,
 		Streak: p.streak, Since: p.since, Recent: slices.Clone(p.recent),
 	}
 	if p.cancel == nil {

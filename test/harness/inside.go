@@ -34,7 +34,7 @@ func Main(m *testing.M, fetch ...func(context.Context) error) {
 	case stageInit:
 		os.Exit(initProcess())
 	case stageTest:
-		os.Exit(m.Run())
+		os.Exit(amongForeignRules(m))
 	default:
 		for _, f := range fetch {
 			if err := f(context.Background()); err != nil {

@@ -77,7 +77,7 @@ sources:
 - name: fleet
   url: {url: "https://fleet/pods.yaml"}
 `)
-	exe := exeDir()
+	exe := programs()
 	want := &Configuration{
 		APIVersion: APIVersion, Kind: Kind, NodeName: "edge",
 		StateDir: "/var/lib/podstead", RunDir: "/run/two", LogDir: "/var/log/pods", ContainerLogsDir: "/var/log/containers",
@@ -100,6 +100,20 @@ sources:
 	}
 	if diff := cmp.Diff(want, c, cmpopts.EquateComparable(netip.Prefix{})); diff != "" {
 		t.Errorf("configuration (-want +got):\n%s", diff)
+	}
+}
+
+// TestProgramsOfEachLayout: built, unpacked into one folder, and packaged beside
+// the containerd of a distribution.
+func TestProgramsOfEachLayout(t *testing.T) {
+	there := map[string]bool{"/src/bin/podstead-logger": true, "/opt/podstead/podstead-logger": true, "/usr/bin/containerd": true}
+	for exe, want := range map[string]string{
+		"/src/bin/podstead": "/src/bin", "/opt/podstead/podstead": "/opt/podstead", "/opt/empty/podstead": "/opt/empty",
+		"/usr/bin/podstead": packagedPrograms, "/usr/local/bin/podstead": "/usr/local/libexec/podstead", "/usr/sbin/podstead": packagedPrograms,
+	} {
+		if got := programsOf(exe, func(path string) bool { return there[path] }); got != want {
+			t.Errorf("%s: got %s, want %s", exe, got, want)
+		}
 	}
 }
 

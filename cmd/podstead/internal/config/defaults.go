@@ -32,7 +32,7 @@ func (u *URL) preset() {
 // setDefaults fills in the texts that the file leaves out. Folders of the runtime
 // lie below the state and run folders, so that naming these two is enough to
 // keep two podsteads apart.
-func (c *Configuration) setDefaults(exeDir string) {
+func (c *Configuration) setDefaults(programs string) {
 	if c.NodeName == "" {
 		// A host without a name is reported by validation.
 		c.NodeName, _ = os.Hostname()
@@ -46,7 +46,7 @@ func (c *Configuration) setDefaults(exeDir string) {
 	fill(&c.CgroupRoot, "/podstead")
 	fill(&c.OnExit, OnExitKeep)
 	fill(&c.Metrics.Address, metrics.DefaultAddress)
-	c.Runtime.setDefaults(c, exeDir)
+	c.Runtime.setDefaults(c, programs)
 	for i := range c.Sources {
 		c.Sources[i].setDefaults()
 	}
@@ -57,7 +57,7 @@ func (c *Configuration) setDefaults(exeDir string) {
 	fill(&c.Log.Format, "auto")
 }
 
-func (r *Runtime) setDefaults(c *Configuration, exeDir string) {
+func (r *Runtime) setDefaults(c *Configuration, programs string) {
 	fill(&r.Mode, ModeOwn)
 	fill(&r.Root, filepath.Join(c.StateDir, "containerd"))
 	fill(&r.State, filepath.Join(c.RunDir, "containerd"))
@@ -66,10 +66,10 @@ func (r *Runtime) setDefaults(c *Configuration, exeDir string) {
 	}
 	fill(&r.Address, filepath.Join(r.State, "containerd.sock"))
 	fill(&r.Namespace, "podstead")
-	fill(&r.Containerd, filepath.Join(exeDir, "containerd"))
+	fill(&r.Containerd, filepath.Join(programs, "containerd"))
 	fill(&r.Runc, "runc")
-	fill(&r.Logger, filepath.Join(exeDir, "podstead-logger"))
-	fill(&r.Pause, filepath.Join(exeDir, "podstead-pause"))
+	fill(&r.Logger, filepath.Join(programs, "podstead-logger"))
+	fill(&r.Pause, filepath.Join(programs, "podstead-pause"))
 	fill(&r.HostsDir, "/etc/containerd/certs.d")
 }
 

@@ -29,6 +29,14 @@ func (u *URL) preset() {
 	u.MaxBytes = 10 << 20
 }
 
+// Defaults is the configuration of a file that says nothing.
+func Defaults() *Configuration {
+	c := &Configuration{APIVersion: APIVersion, Kind: Kind}
+	c.preset()
+	c.setDefaults(programs())
+	return c
+}
+
 // setDefaults fills in the texts that the file leaves out. Folders of the runtime
 // lie below the state and run folders, so that naming these two is enough to
 // keep two podsteads apart.

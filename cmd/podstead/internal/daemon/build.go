@@ -73,19 +73,16 @@ func (d *daemon) buildRuntime(cfg *config.Configuration, server pod.Node) error 
 		return err
 	}
 	r := cfg.Runtime
-	if r.Mode == config.ModeOwn {
-		d.containerd = containerd.NewServer(containerd.Config{
-			Binary: r.Containerd, Root: r.Root, State: r.State, Socket: r.Address,
-			ConfigFile: filepath.Join(cfg.StateDir, "containerd.toml"), PIDFile: filepath.Join(cfg.RunDir, "containerd.pid"),
-			LogFile: filepath.Join(cfg.StateDir, "containerd.log"), ShimDir: filepath.Dir(r.Containerd),
-			Report: d.containerdChanged,
-		})
+	if r.Mode == config.ModeOwn && d.options.ContainerdUnit == "" {
+		c := ownContainerd(cfg)
+		c.Report = d.containerdChanged
+		d.containerd = containerd.NewServer(c)
 	}
 	pause, err := pauseRootfs(cfg)
 	if err != nil {
 		return err
 	}
-	host, err := hostFacts(d.cgroups.Capabilities().Mode == cgroups.V2)
+	host, err := hostFacts(d.cgroups.Capabilities().Mode == cgroups.V2, d.containerd != nil)
 	if err != nil {
 		return err
 	}
@@ -179,7 +176,7 @@ func (d *daemon) buildAPI(cfg *config.Configuration) error {
 		return fmt.Errorf("look up socketGroup: %w", err)
 	}
 	d.api = api.New(api.Config{
-		Socket: cfg.Socket, GroupID: group, Version: d.options.Version, NodeInfo: nodeInfo(), Configuration: d.config.State, Metrics: d.metricsStatus,
+		Socket: cfg.Socket, GroupID: group, Version: d.options.Version, NodeInfo: nodeInfo(), Configuration: d.config.State, Reload: d.reload, Metrics: d.metricsStatus,
 		Snapshots: d.agent, Control: d.agent, Executor: executor{d.runtime}, PortForwarder: forwarder{d.network}, Stats: stats{d.cgroups}, NodeStats: nodeStats{"/proc"}, Probes: d.probes, Logs: logReader{},
 	})
 	return nil

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"sync"
 
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
@@ -31,7 +32,10 @@ import (
 type Options struct {
 	// ConfigFile is read at the start and by SIGHUP.
 	ConfigFile string
-	Version    api.Version
+	// ContainerdUnit is the unit that runs containerd in mode own; podstead runs
+	// it itself when it is empty.
+	ContainerdUnit string
+	Version        api.Version
 	// Log gets the daemon's own log.
 	Log *os.File
 }
@@ -41,6 +45,8 @@ type daemon struct {
 	options Options
 	log     *logger
 	config  *settings
+	// reloading lets one reload end before the next.
+	reloading sync.Mutex
 
 	// oomFloor is the lowest oom_score_adj that containers can get, nil for any.
 	oomFloor *int
@@ -49,7 +55,7 @@ type daemon struct {
 	probes   *probes.Runner
 	// warned has a sign when the network's warnings are others.
 	warned     chan struct{}
-	containerd *containerd.Server // nil in mode external
+	containerd *containerd.Server // nil when another runs it
 	runtime    *runtime.Runtime
 	archives   *runtime.ArchiveFolder
 	agent      *agent.Agent

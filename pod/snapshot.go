@@ -19,6 +19,9 @@ type Snapshot struct {
 	Events  []corev1.Event
 	Sources []SourceState
 	Runtime RuntimeState
+	// Draining is why every pod is being stopped, such as "the server shuts
+	// down"; empty while they are not.
+	Draining string
 	// Images in use or being pulled.
 	Images []ImageView
 	// Counters are what was counted since podstead was started.

@@ -20,7 +20,11 @@ func (c *Configuration) preset() {
 	c.Logs = Logs{MaxSize: 10 << 20, MaxFiles: 5}
 	c.Parallelism = Parallelism{Starts: 8, Pulls: 3}
 	c.Network.Masquerade = true
+	c.Shutdown = Shutdown{Inhibitor: true, GracePeriod: Duration(time.Minute), GracePeriodCriticalPods: unset}
 }
+
+// unset is a time that the file does not give.
+const unset = Duration(-1)
 
 func (d *Directory) preset() { d.Rescan = Duration(20 * time.Second) }
 
@@ -53,6 +57,9 @@ func (c *Configuration) setDefaults(programs string) {
 	fill(&c.ImagesDir, filepath.Join(c.StateDir, "images"))
 	fill(&c.CgroupRoot, "/podstead")
 	fill(&c.OnExit, OnExitKeep)
+	if c.Shutdown.GracePeriodCriticalPods == unset {
+		c.Shutdown.GracePeriodCriticalPods = min(Duration(10*time.Second), max(c.Shutdown.GracePeriod, 0))
+	}
 	fill(&c.Metrics.Address, metrics.DefaultAddress)
 	c.Runtime.setDefaults(c, programs)
 	for i := range c.Sources {

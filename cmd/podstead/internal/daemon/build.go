@@ -1,10 +1,8 @@
 package daemon
 
 import (
-	"context"
 	"fmt"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -56,7 +54,8 @@ func build(o Options, cfg *config.Configuration, log *logger) (*daemon, error) {
 	}
 	d.sources = newSources(d.agent, source.NewStore(filepath.Join(cfg.StateDir, sourcesFolder)), log.Logger)
 	d.buildMetrics(cfg)
-	d.notifier = systemd.New(systemd.Config{Status: d.statusLine, Alive: d.alive})
+	d.buildInhibitor()
+	d.notifier = systemd.New(systemd.Config{Status: d.statusLine, Alive: d.agent.Alive})
 	return d, d.buildAPI(cfg)
 }
 
@@ -131,13 +130,7 @@ func (d *daemon) buildNetwork(cfg *config.Configuration) error {
 	d.network, err = network.New(network.Config{
 		RunDir: cfg.RunDir, PodCIDRs: cfg.Network.PodCIDRs, NoMasquerade: !cfg.Network.Masquerade,
 		AllowMetadata: cfg.Network.AllowMetadataService, LoopbackForwarder: cfg.Network.LoopbackForwarder,
-		CgroupRoot: cfg.CgroupRoot, Report: d.networkChanged,
-		Warned: func() {
-			select {
-			case d.warned <- struct{}{}:
-			default: // there is a sign already
-			}
-		},
+		CgroupRoot: cfg.CgroupRoot, Report: d.networkChanged, Warned: d.warn,
 	})
 	return err
 }
@@ -206,30 +199,4 @@ func (d *daemon) containerdChanged(s containerd.Status) {
 	if s.Warning != "" {
 		d.log.Warn(s.Warning)
 	}
-}
-
-// statusLine is what systemctl status shows.
-func (d *daemon) statusLine() string {
-	snap := d.agent.Latest()
-	var text strings.Builder
-	fmt.Fprintf(&text, "%d pods", len(snap.Pods))
-	if !snap.Runtime.Up {
-		text.WriteString("; containerd does not answer: " + snap.Runtime.Error)
-	}
-	for _, s := range snap.Sources {
-		if s.Error != "" {
-			text.WriteString("; source " + s.Name + ": " + s.Error)
-		}
-	}
-	return text.String()
-}
-
-// alive asks the agent's loop for a pod that can't be: the answer shows that
-// the loop turns.
-func (d *daemon) alive(ctx context.Context) error {
-	err := d.agent.Restart(ctx, pod.Key{}, "")
-	if ctx.Err() != nil {
-		return fmt.Errorf("the agent does not answer: %w", err)
-	}
-	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/podstead/podstead/agent/plan"
 	"github.com/podstead/podstead/pod"
@@ -15,6 +16,7 @@ var ErrResumed = errors.New("the drain was called off: pods go on")
 // draining is a drain that was begun, and who waits for it.
 type draining struct {
 	plan.Drain
+	begun time.Time // by the wall clock
 	// again is when it has to be applied anew; 0 for never.
 	again   pod.Moment
 	waiters []chan error
@@ -59,8 +61,9 @@ func (l *loop) beginDrain(d plan.Drain, done chan error) {
 		l.drain.waiters = waiters
 		return
 	}
-	d.Since = l.cfg.Now().Moment
-	l.drain = &draining{Drain: d, waiters: waiters}
+	now := l.cfg.Now()
+	d.Since = now.Moment
+	l.drain = &draining{Drain: d, begun: now.Wall, waiters: waiters}
 	text := d.Reason + ": every pod is stopped"
 	if !d.Remove {
 		text += fmt.Sprintf(" within %s, critical ones in the last %s of it", d.GracePeriod, d.GracePeriodCriticalPods)

@@ -37,8 +37,8 @@ func TestShutdownKeepsWhatPodsHave(t *testing.T) {
 			t.Fatal(err)
 		}
 		expect(t, f, "")
-		if a.Latest().Draining != "the server shuts down" {
-			t.Errorf("the snapshot tells %q", a.Latest().Draining)
+		if d := a.Latest().Draining; d.Reason != "the server shuts down" || d.Since.IsZero() {
+			t.Errorf("the snapshot tells %+v", d)
 		}
 		a.Publish(source(desired("web"), desired("job", never), desired("once", never), desired("new")))
 		settle(10 * time.Minute)
@@ -53,8 +53,8 @@ func TestShutdownKeepsWhatPodsHave(t *testing.T) {
 		a.Resume()
 		settle(time.Second)
 		expect(t, f, "new/app#1.0 once/app#1.1 web/app#1.2")
-		if a.Latest().Draining != "" {
-			t.Errorf("the snapshot still tells %q", a.Latest().Draining)
+		if d := a.Latest().Draining; d.Reason != "" {
+			t.Errorf("the snapshot still tells %+v", d)
 		}
 		f.kill("app", 1) // the first failure after it is followed at once, as after any start
 		settle(time.Second)

@@ -156,7 +156,7 @@ func (l *loop) publishSnapshot(now pod.Stamp) {
 		Events: l.events.all(), Runtime: l.runtime, Counters: l.counters(),
 	}
 	if l.drain != nil {
-		s.Draining = l.drain.Reason
+		s.Draining = pod.Draining{Reason: l.drain.Reason, Since: l.drain.begun}
 	}
 	if w := l.cgroups.warning(); w != "" {
 		s.Runtime.Warnings = append(slices.Clone(s.Runtime.Warnings), w)

@@ -68,7 +68,7 @@ func (d *daemon) shutdownCancelled() {
 // shutdownBegun tells whether podstead is started or ended while the server
 // shuts down. Without systemd it can't be told, and is not so.
 func (d *daemon) shutdownBegun(ctx context.Context) bool {
-	if d.agent.Latest().Draining == shutsDown {
+	if d.agent.Latest().Draining.Reason == shutsDown {
 		return true
 	}
 	stopping, err := systemd.Stopping(ctx)

@@ -17,8 +17,8 @@ func (d *daemon) statusLine() string { return statusLine(d.agent.Latest(), d.opt
 // one that runs containerd, if one does.
 func statusLine(snap *pod.Snapshot, unit string) string {
 	var parts []string
-	if snap.Draining != "" {
-		parts = append(parts, snap.Draining)
+	if snap.Draining.Reason != "" {
+		parts = append(parts, snap.Draining.Reason)
 	}
 	parts = append(parts, podsInWords(snap))
 	if !snap.Runtime.Up && snap.Runtime.Error != "" {

@@ -63,7 +63,7 @@ func TestStatusLine(t *testing.T) {
 			},
 		},
 		"the server shuts down; 1 pod stopped, 2 stopping": {
-			Runtime: up, Draining: "the server shuts down", Pods: []pod.View{
+			Runtime: up, Draining: pod.Draining{Reason: "the server shuts down"}, Pods: []pod.View{
 				view("a", halted(corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{}})),
 				view("b", halted(corev1.ContainerState{Running: &corev1.ContainerStateRunning{}})),
 				view("c", func(p *corev1.Pod) { p.DeletionTimestamp = &metav1.Time{} }),

@@ -37,6 +37,7 @@ run: deps build ## keep the pods of examples/ until Ctrl-C, everything below one
 
 .PHONY: test
 test: deps build ## run every test
+	@./scripts/deps --test
 	go vet ./...
 	go test -timeout 14m -p 2 $$(go list ./... | grep -v -e /test/e2e -e /test/faults)
 	go test -timeout 14m -p 1 ./test/e2e ./test/faults

@@ -157,18 +157,24 @@ func (a *Agent) Restart(ctx context.Context, key pod.Key, container string) erro
 	}
 }
 
-// Drain stops every pod, whatever the sources want from now on, and returns
-// when nothing is left of any, or ctx ends.
-func (a *Agent) Drain(ctx context.Context) error {
-	done := make(chan struct{})
-	a.send(func(l *loop) { l.drain(done) })
+// Alive returns nil when the loop has taken up and applied a fact that was sent
+// after the call, which shows that it turns; an error when ctx ends before.
+func (a *Agent) Alive(ctx context.Context) error {
+	answer := make(chan struct{})
 	select {
-	case <-done:
-		return nil
+	case a.inbox <- func(*loop) { close(answer) }:
+	case <-ctx.Done():
+		return fmt.Errorf("the agent's loop takes nothing up: %w", ctx.Err())
 	case <-a.ended:
 		return context.Canceled
+	}
+	select {
+	case <-answer:
+		return nil
 	case <-ctx.Done():
-		return ctx.Err()
+		return fmt.Errorf("the agent's loop does not answer: %w", ctx.Err())
+	case <-a.ended:
+		return context.Canceled
 	}
 }
 

@@ -339,7 +339,7 @@ func TestDrainStopsEverything(t *testing.T) {
 	inBubble(t, f, func(t *testing.T, a *agent.Agent) {
 		a.Publish(source(desired("web"), desired("db")))
 		settle(time.Second)
-		if err := a.Drain(t.Context()); err != nil {
+		if err := a.Drain(t.Context(), plan.Drain{Reason: "podstead is drained", Remove: true}); err != nil {
 			t.Fatal(err)
 		}
 		if len(f.containers)+len(f.sandboxes) > 0 {

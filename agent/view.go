@@ -155,6 +155,9 @@ func (l *loop) publishSnapshot(now pod.Stamp) {
 		Version: l.version, Time: now.Wall, Node: l.node,
 		Events: l.events.all(), Runtime: l.runtime, Counters: l.counters(),
 	}
+	if l.drain != nil {
+		s.Draining = pod.Draining{Reason: l.drain.Reason, Since: l.drain.begun}
+	}
 	if w := l.cgroups.warning(); w != "" {
 		s.Runtime.Warnings = append(slices.Clone(s.Runtime.Warnings), w)
 	}

@@ -161,6 +161,12 @@ func (c *Client) Restart(ctx context.Context, key pod.Key, container string) err
 	return body.Close()
 }
 
+// Reload lets podstead read its configuration again. What is wrong with the
+// file is in the answer, and no error.
+func (c *Client) Reload(ctx context.Context) (*Configuration, error) {
+	return ask[Configuration](ctx, c, http.MethodPost, "/podstead/v1/reload", nil)
+}
+
 // WatchPods calls seen for each change of pods, beginning with all of them
 // unless o.ResourceVersion is set, until ctx ends, the server ends or seen
 // returns an error.
@@ -178,7 +184,11 @@ func podPath(prefix string, key pod.Key, suffix string) string {
 }
 
 func get[T any](ctx context.Context, c *Client, path string, q url.Values) (*T, error) {
-	body, err := c.do(ctx, http.MethodGet, path, q)
+	return ask[T](ctx, c, http.MethodGet, path, q)
+}
+
+func ask[T any](ctx context.Context, c *Client, method, path string, q url.Values) (*T, error) {
+	body, err := c.do(ctx, method, path, q)
 	if err != nil {
 		return nil, err
 	}

@@ -52,7 +52,7 @@ func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
 		return
 	}
 	st := Status{
-		Version: s.cfg.Version, Node: Node(snap.Node), Runtime: snap.Runtime, Time: snap.Time,
+		Version: s.cfg.Version, Node: Node(snap.Node), Runtime: snap.Runtime, Draining: snap.Draining, Time: snap.Time,
 		Sources: []Source{}, Images: []Image{}, Pods: map[corev1.PodPhase]int{},
 	}
 	if s.cfg.Configuration != nil {

@@ -81,11 +81,16 @@ func (s *Server) nodeOf(snap *pod.Snapshot) corev1.Node {
 	return n
 }
 
-// readyCondition is true while containerd answers.
+// readyCondition is true while containerd answers and pods are not stopped for
+// a shutdown.
 func readyCondition(snap *pod.Snapshot) corev1.NodeCondition {
 	c := corev1.NodeCondition{
 		Type: corev1.NodeReady, Status: corev1.ConditionTrue, Reason: "RuntimeReady", Message: "podstead runs and containerd answers",
 		LastHeartbeatTime: metav1.NewTime(snap.Time), LastTransitionTime: metav1.NewTime(snap.Runtime.Since),
+	}
+	if d := snap.Draining; d.Reason != "" {
+		c.Status, c.Reason, c.Message = corev1.ConditionFalse, "NodeShutdown", d.Reason
+		c.LastTransitionTime = metav1.NewTime(d.Since)
 	}
 	if !snap.Runtime.Up {
 		c.Status, c.Reason = corev1.ConditionFalse, "RuntimeDown"

@@ -50,6 +50,10 @@ func TestNodeHasTheShapeOfTheAPI(t *testing.T) {
 		}
 	}
 	ready(corev1.ConditionTrue, "podstead runs and containerd answers")
+	snap.Draining = pod.Draining{Reason: "the server shuts down", Since: time.Unix(1000, 0)}
+	d.Publish(snap)
+	ready(corev1.ConditionFalse, "the server shuts down")
+	snap.Draining = pod.Draining{}
 	snap.Runtime = pod.RuntimeState{Address: "/run/c.sock", Error: "refused", Since: time.Unix(1000, 0)}
 	d.Publish(snap)
 	ready(corev1.ConditionFalse, "containerd at /run/c.sock does not answer: refused")

@@ -28,6 +28,7 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("GET /podstead/v1/pods", s.details)
 	mux.HandleFunc("GET /podstead/v1/namespaces/{namespace}/pods", s.details)
 	mux.HandleFunc("GET /podstead/v1/status", s.status)
+	mux.HandleFunc("POST /podstead/v1/reload", s.reload)
 	mux.HandleFunc("GET /version", s.version)
 	mux.HandleFunc("GET /healthz", healthy)
 	mux.HandleFunc("GET /readyz", s.ready)
@@ -67,6 +68,15 @@ func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
 
 func (s *Server) version(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, s.cfg.Version)
+}
+
+// reload answers with what came of it, 200 also when the file can't be used.
+func (s *Server) reload(w http.ResponseWriter, r *http.Request) {
+	if s.cfg.Reload == nil {
+		unknownPath(w, r)
+		return
+	}
+	writeJSON(w, http.StatusOK, s.cfg.Reload())
 }
 
 func (s *Server) restart(w http.ResponseWriter, r *http.Request) {

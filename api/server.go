@@ -4,7 +4,7 @@
 //
 // Paths, beside those of Kubernetes (/api/v1/pods, /api/v1/nodes,
 // /api/v1/events, /apis/metrics.k8s.io/v1beta1/pods and nodes with their log, exec, portforward and watch), are
-// /podstead/v1/pods, /podstead/v1/status, .../restart, /healthz, /readyz and
+// /podstead/v1/pods, /podstead/v1/status, .../reload, .../restart, /healthz, /readyz and
 // /version. Every error is a metav1.Status.
 package api
 
@@ -84,6 +84,9 @@ type Config struct {
 	// Configuration tells how the configuration file is; nil when there is
 	// none.
 	Configuration func() Configuration
+	// Reload reads the configuration file again and tells what came of it; nil
+	// when there is none. It is safe for concurrent use.
+	Reload func() Configuration
 	// Metrics tells how the serving of metrics is; nil where there is none.
 	Metrics func() *Metrics
 

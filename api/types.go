@@ -28,7 +28,8 @@ type Status struct {
 	Sources []Source         `json:"sources"`
 	Images  []Image          `json:"images"`
 	// Pods counts pods by phase.
-	Pods map[corev1.PodPhase]int `json:"pods"`
+	Pods     map[corev1.PodPhase]int `json:"pods"`
+	Draining pod.Draining            `json:"draining,omitzero"`
 	// Configuration tells of a configuration file that was not taken over.
 	Configuration Configuration `json:"configuration"`
 	// Metrics tells how the serving of metrics is, nil when it is off.

@@ -125,7 +125,7 @@ func (d *decoder) field(path string, f field, owner string, a apiField) (any, bo
 	if f.value.kind == kindNull {
 		return nil, false // as if it were not there, as in Kubernetes
 	}
-	if row.Support == Ignored || row.Support == Refused && f.value.isEmpty() {
+	if row.Support == Ignored && !row.keeps(f.value) || row.Support == Refused && f.value.isEmpty() {
 		return nil, false // an empty value, or one that says what is so anyway
 	}
 	if kind := a.typ.Kind(); (kind == reflect.Slice || kind == reflect.Map) && f.value.isEmpty() {

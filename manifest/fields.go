@@ -33,6 +33,8 @@ type Field struct {
 	// without a word since they say what podstead does anyway. null and []
 	// always are, {} for ignored fields.
 	Accept []string
+	// Kept lists values of an ignored field that have an effect.
+	Kept []string
 	// Reason of the error for refused fields.
 	Reason pod.Reason
 	// Note says in words what happens instead, why, or what to use.
@@ -72,6 +74,11 @@ func supportedNote(name, note string) []Field {
 
 func ignored(name, note string, accept ...string) []Field {
 	return []Field{{Name: name, Support: Ignored, Accept: accept, Note: note}}
+}
+
+// ignoredBut is ignored, except for some values.
+func ignoredBut(name, note string, kept []string, accept ...string) []Field {
+	return []Field{{Name: name, Support: Ignored, Accept: accept, Kept: kept, Note: note}}
 }
 
 func refused(name, note string, accept ...string) []Field {
@@ -116,5 +123,10 @@ func (f Field) takes(n *node) bool {
 	case kindMap:
 		return len(n.fields) == 0 && (f.Support == Ignored || slices.Contains(f.Accept, "{}"))
 	}
-	return slices.Contains(f.Accept, n.canonical())
+	return slices.Contains(f.Accept, n.canonical()) || f.keeps(n)
+}
+
+// keeps tells whether a value has an effect.
+func (f Field) keeps(n *node) bool {
+	return f.Support == Supported || f.Support == Ignored && slices.Contains(f.Kept, n.canonical())
 }

@@ -60,8 +60,11 @@ func specFields() []Field {
 		ignored("schedulerName", noScheduler, "default-scheduler", ""),
 		ignored("tolerations", noScheduler),
 		supported("hostAliases"),
-		ignored("priorityClassName", "there are no PriorityClasses, and no pod gives way to another yet", ""),
-		ignored("priority", "no pod gives way to another yet", "0"),
+		ignoredBut("priorityClassName", "there are no PriorityClasses, and no pod gives way to another yet; "+
+			"pods of system-node-critical and system-cluster-critical are stopped last when the server shuts down",
+			[]string{"system-node-critical", "system-cluster-critical"}, ""),
+		ignoredBut("priority", "no pod gives way to another yet; pods of 2000000000 and 2000001000, as those of the two critical classes, "+
+			"are stopped last when the server shuts down", []string{"2000000000", "2000001000"}, "0"),
 		supported("dnsConfig"),
 		refused("readinessGates", "nothing but podstead sets conditions, so the pod would never be ready"),
 		refused("runtimeClassName", "there are no RuntimeClasses: every pod runs by the one configured runtime", ""),

@@ -16,13 +16,23 @@ type Snapshot struct {
 	// Pods are sorted by key, older instances first.
 	Pods []View
 	// Events are the latest events, oldest first, at most 1,000.
-	Events  []corev1.Event
-	Sources []SourceState
-	Runtime RuntimeState
+	Events   []corev1.Event
+	Sources  []SourceState
+	Runtime  RuntimeState
+	Draining Draining
 	// Images in use or being pulled.
 	Images []ImageView
 	// Counters are what was counted since podstead was started.
 	Counters Counters
+}
+
+// Draining tells that every pod is being stopped, or is; its zero value that
+// they are not.
+type Draining struct {
+	// Reason is in words, such as "the server shuts down".
+	Reason string `json:"reason"`
+	// Since is by the wall clock.
+	Since time.Time `json:"since"`
 }
 
 // RuntimeState is what is known of containerd.

@@ -1,10 +1,12 @@
-// Package systemd tells the service manager how podstead is. Without one it
-// does nothing.
+// Package systemd tells the service manager how podstead is, lets the host's
+// shutdown wait for pods, and holds the units that are shipped. Without systemd
+// it does nothing.
 package systemd
 
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -21,7 +23,10 @@ type Config struct {
 
 // Notifier talks to the service manager. Its methods may be called from any
 // goroutine.
-type Notifier struct{ cfg Config }
+type Notifier struct {
+	cfg      Config
+	stopping atomic.Bool
+}
 
 // New returns a Notifier; Run starts its work.
 func New(cfg Config) *Notifier { return &Notifier{cfg: cfg} }
@@ -32,13 +37,9 @@ const idleInterval = 30 * time.Second
 // Run tells that podstead is ready and then gives signs of life, twice as
 // often as the watchdog asks for, until ctx ends.
 func (n *Notifier) Run(ctx context.Context) error {
-	interval := idleInterval
-	limit, err := daemon.SdWatchdogEnabled(false)
+	interval, err := interval()
 	if err != nil {
-		return fmt.Errorf("read the watchdog's settings: %w", err)
-	}
-	if limit > 0 {
-		interval = limit / 2
+		return err
 	}
 	sent, err := n.send(daemon.SdNotifyReady + "\nSTATUS=" + n.cfg.Status())
 	if err != nil || !sent {
@@ -59,12 +60,45 @@ func (n *Notifier) Run(ctx context.Context) error {
 	}
 }
 
+// interval is the time between signs of life.
+func interval() (time.Duration, error) {
+	limit, err := daemon.SdWatchdogEnabled(false)
+	if err != nil {
+		return 0, fmt.Errorf("read the watchdog's settings: %w", err)
+	}
+	if limit == 0 {
+		return idleInterval, nil
+	}
+	return limit / 2, nil
+}
+
+// Stopping tells that podstead is ending. From now on each sign of life asks
+// for more time, so that one which hangs is ended when TimeoutStopSec is over
+// and one which stops pods is not.
+func (n *Notifier) Stopping() error {
+	n.stopping.Store(true)
+	patience, err := interval()
+	if err != nil {
+		return err
+	}
+	_, err = n.send(daemon.SdNotifyStopping + "\n" + moreTime(patience))
+	return err
+}
+
+// moreTime asks for time until well after the next sign of life.
+func moreTime(patience time.Duration) string {
+	return fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d", (3 * patience).Microseconds())
+}
+
 func (n *Notifier) beat(ctx context.Context, patience time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	state := "STATUS=" + n.cfg.Status()
 	if n.cfg.Alive(ctx) == nil {
 		state += "\n" + daemon.SdNotifyWatchdog
+		if n.stopping.Load() {
+			state += "\n" + moreTime(patience)
+		}
 	}
 	_, err := n.send(state)
 	return err

@@ -104,3 +104,52 @@ func TestWithoutAServiceManager(t *testing.T) {
 		t.Errorf("Run: %v", err)
 	}
 }
+
+// TestStopsWithPatience: while podstead ends, each sign of life asks for more
+// time; one that is stuck asks for none.
+func TestStopsWithPatience(t *testing.T) {
+	c := manager(t)
+	t.Setenv("WATCHDOG_USEC", "20000")
+	var dead atomic.Bool
+	n := New(Config{
+		Status: func() string { return "the server shuts down" },
+		Alive: func(context.Context) error {
+			if dead.Load() {
+				return errors.New("stuck")
+			}
+			return nil
+		},
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- n.Run(ctx) }()
+	if got := await(t, c, "WATCHDOG=1"); strings.Contains(got, "EXTEND_TIMEOUT_USEC") {
+		t.Errorf("%q asks for time although nothing ends", got)
+	}
+	if err := n.Stopping(); err != nil {
+		t.Fatal(err)
+	}
+	// Three times the interval between two signs of life.
+	if got := await(t, c, "STOPPING=1"); !strings.Contains(got, "EXTEND_TIMEOUT_USEC=30000") {
+		t.Errorf("%q does not ask for time", got)
+	}
+	if got := await(t, c, "WATCHDOG=1"); !strings.Contains(got, "EXTEND_TIMEOUT_USEC=30000") {
+		// One may have been on its way.
+		if got := await(t, c, "WATCHDOG=1"); !strings.Contains(got, "EXTEND_TIMEOUT_USEC=30000") {
+			t.Errorf("%q does not ask for time", got)
+		}
+	}
+	dead.Store(true)
+	for quiet, deadline := 0, time.Now().Add(10*time.Second); quiet < 5; quiet++ {
+		if time.Now().After(deadline) {
+			t.Fatal("one that is stuck asks for time")
+		}
+		if strings.Contains(await(t, c, "STATUS="), "EXTEND_TIMEOUT_USEC") {
+			quiet = -1
+		}
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Errorf("Run: %v", err)
+	}
+}

@@ -48,7 +48,7 @@ func (p *planner) containerStatus(l *life, d *pod.Desired, name string, v *View)
 // stays dead.
 func (p *planner) deadStatus(l *life, d *pod.Desired, last *pod.Container, v *View, st *corev1.ContainerStatus) {
 	done := pod.RoleOf(d.Pod, last.Name) == pod.RoleInit && (succeeded(last) || initialised(l, d.Pod))
-	over := outcome(l, d.Pod, p.now) != corev1.PodRunning || l.condemned() != nil
+	over := outcome(l, d.Pod, p.now) != corev1.PodRunning || l.condemned() != nil || p.want.Halt != nil
 	if done || over || !mayRestart(last, d.Pod) {
 		st.State.Terminated = terminated(last)
 		st.LastTerminationState.Terminated = terminated(l.before(last))
@@ -73,6 +73,9 @@ func (p *planner) deadStatus(l *life, d *pod.Desired, last *pod.Container, v *Vi
 // waiting says why a container has not started, in Kubernetes' words.
 func (p *planner) waiting(l *life, d *pod.Desired, name string) *corev1.ContainerStateWaiting {
 	spec := pod.ContainerSpec(d.Pod, name)
+	if h := p.want.Halt; h != nil {
+		return &corev1.ContainerStateWaiting{Reason: ReasonShutdown, Message: h.Reason}
+	}
 	if o := firstObstacle(p.want); o != nil && len(l.containers) == 0 {
 		return &corev1.ContainerStateWaiting{Reason: o.Reason, Message: o.Message}
 	}

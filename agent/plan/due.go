@@ -91,8 +91,10 @@ func initialised(l *life, spec *corev1.Pod) bool {
 
 func running(c *pod.Container) bool { return c != nil && c.State == pod.StateRunning }
 
+// succeeded tells whether a run did its work. One that was told to stop may say
+// so too, and has not.
 func succeeded(c *pod.Container) bool {
-	return c != nil && c.State == pod.StateDead && c.Exit.Code == 0
+	return c != nil && c.State == pod.StateDead && c.Exit.Code == 0 && !asked(c)
 }
 
 // asked tells whether a run was stopped because somebody wanted it, and not

@@ -41,6 +41,7 @@ func play(t *rapid.T, w *world) error {
 			return err
 		}
 	}
+	w.endShutdown(t)
 	return w.converge()
 }
 
@@ -144,6 +145,21 @@ var faults = map[string]func(*plan.Settings, *plan.Want, *plan.Have, *pod.Moment
 		}
 		h.Verdicts = verdicts
 	},
+	"a shutdown is not noticed": func(_ *plan.Settings, w *plan.Want, _ *plan.Have, _ *pod.Moment) {
+		w.Halt = nil
+	},
+	"a shutdown takes pods away": func(_ *plan.Settings, w *plan.Want, _ *plan.Have, _ *pod.Moment) {
+		if w.Halt != nil {
+			*w = plan.Want{Gone: w.Halt.Reason}
+		}
+	},
+	"a shutdown has all the time of the world": func(_ *plan.Settings, w *plan.Want, _ *plan.Have, now *pod.Moment) {
+		if w.Halt != nil {
+			h := *w.Halt
+			h.Deadline = now.Add(time.Hour)
+			w.Halt = &h
+		}
+	},
 	"images are not remembered": func(_ *plan.Settings, _ *plan.Want, h *plan.Have, _ *pod.Moment) {
 		h.Images, h.Resolved = nil, nil
 	},
@@ -154,7 +170,7 @@ func disturb(t *rapid.T, w *world) {
 	switch rapid.SampledFrom([]string{
 		"manifest", "manifest", "manifest", "remove", "keep", "exit", "exit", "exit", "advance", "advance",
 		"crash", "crash", "crash loop", "cut off", "reboot", "runtime", "registry", "stubborn", "restart",
-		"verdict", "verdict", "slow", "cut off from the network",
+		"verdict", "verdict", "slow", "cut off from the network", "shutdown",
 	}).Draw(t, "event") {
 	case "manifest":
 		w.want = plan.Want{Desired: randomPod(t, w.key)}
@@ -196,6 +212,9 @@ func disturb(t *rapid.T, w *world) {
 		for n := range w.sandboxes {
 			w.unwired[n] = true
 		}
+	case "shutdown":
+		w.endShutdown(t)
+		w.shutDown(time.Duration(rapid.IntRange(0, 40).Draw(t, "limit")) * time.Second)
 	case "slow":
 		w.slow = !w.slow
 	case "restart":
@@ -204,6 +223,24 @@ func disturb(t *rapid.T, w *world) {
 				w.restart[id] = true
 			}
 		}
+	}
+}
+
+// endShutdown cancels a shutdown, if there is one, or reboots; if it had all the
+// time that it asked for, nothing runs any more.
+func (w *world) endShutdown(t *rapid.T) {
+	if w.halt == nil {
+		return
+	}
+	if late := w.halt.Deadline.Add(10 * time.Second); !w.runtimeDown && rapid.Bool().Draw(t, "in full") {
+		w.advance(max(0, late.Sub(w.now)))
+		if live := w.live(); len(live) > 0 {
+			w.violate("L3: %v run after the shutdown from %v to %v, now is %v", live, w.halt.Since, w.halt.Deadline, w.now)
+		}
+	}
+	w.halt = nil
+	if rapid.Bool().Draw(t, "reboots") {
+		w.reboot()
 	}
 }
 
@@ -227,7 +264,7 @@ func (w *world) judge() error {
 
 // converge lets time pass undisturbed and looks whether all is as wanted.
 func (w *world) converge() error {
-	w.runtimeDown, w.stubborn, w.slow = false, false, false
+	w.runtimeDown, w.stubborn, w.slow, w.halt = false, false, false, nil
 	for image := range w.registry {
 		w.registry[image] = true
 	}

@@ -52,6 +52,8 @@ type Want struct {
 	// one must not be stopped for it; Waiting is why the wanted version must
 	// not be started yet although the running one may be stopped.
 	Blocked, Waiting *Obstacle
+	// Halt says that what runs of the pod has to stop for a time; nil when not.
+	Halt *Halt
 	// Restart holds the ids of containers that an operator wants to be
 	// restarted: running ones are stopped, dead ones that wait for their
 	// back-off don't wait.
@@ -164,7 +166,13 @@ func (p *planner) pod() {
 		l := &lives[i]
 		if i < len(lives)-1 || p.over(l) {
 			p.end(l, p.endReason(l))
+		} else if p.want.Halt != nil {
+			p.halt(l)
 		}
+	}
+	if p.want.Halt != nil {
+		p.note(p.want.Halt.Reason + ": it starts when that is over")
+		return
 	}
 	if len(p.Actions) > 0 || p.ending(lives) {
 		return

@@ -99,6 +99,8 @@ func (p *planner) describe(l *life, d *pod.Desired) View {
 	st.Phase = phase(l, d.Pod, p.now)
 	if deadlineExceeded(l, d.Pod, p.now) {
 		st.Reason, st.Message = ReasonDeadline, "Pod was active on the node longer than the specified deadline"
+	} else if h := p.want.Halt; h != nil && st.Phase != corev1.PodSucceeded && st.Phase != corev1.PodFailed {
+		st.Reason, st.Message = ReasonShutdown, h.Reason
 	} else if o := firstObstacle(p.want); o != nil && len(l.containers) == 0 {
 		st.Reason, st.Message = o.Reason, o.Message
 	}

@@ -32,7 +32,11 @@ func (p *planner) end(l *life, reason string) {
 	if c := l.condemned(); c != nil {
 		since, grace = c.Since.Moment, c.Grace
 	}
-	p.stopAll(l, live, pod.StopPod, since.Add(grace), grace, reason)
+	deadline := since.Add(grace)
+	if h := p.want.Halt; h != nil {
+		deadline = min(deadline, h.Deadline)
+	}
+	p.stopAll(l, live, pod.StopPod, deadline, grace, reason)
 }
 
 // finish stops what still runs of a pod whose work is over; its dead

@@ -72,6 +72,16 @@ func (w *world) command(d *datadriven.TestData) error {
 		w.crash()
 	case "reboot":
 		w.reboot()
+	case "shutdown": // shutdown LIMIT|cancelled
+		if d.CmdArgs[0].Key == "cancelled" {
+			w.halt = nil
+			break
+		}
+		limit, err := time.ParseDuration(d.CmdArgs[0].Key)
+		if err != nil {
+			return err
+		}
+		w.shutDown(limit)
 	case "runtime":
 		w.runtimeDown = d.CmdArgs[0].Key == "down"
 	case "registry":

@@ -21,6 +21,8 @@ type world struct {
 	now      pod.Moment
 	key      pod.Key
 	want     plan.Want
+	// halt: the server shuts down.
+	halt *plan.Halt
 
 	containers map[string]pod.Container
 	sandboxes  map[int]pod.Sandbox
@@ -95,7 +97,7 @@ func (w *world) have() plan.Have {
 
 func (w *world) decide() plan.Decision {
 	want := w.want
-	want.Restart = w.restart
+	want.Restart, want.Halt = w.restart, w.halt
 	settings, have, now := w.settings, w.have(), w.now
 	if w.fault != nil {
 		w.fault(&settings, &want, &have, &now)
@@ -218,9 +220,17 @@ func (w *world) start(a plan.Start) {
 	}
 }
 
+// shutDown begins a shutdown that gives the pod some time at most.
+func (w *world) shutDown(limit time.Duration) {
+	w.halt = &plan.Halt{Since: w.now, Deadline: w.now.Add(limit), Reason: "the server shuts down"}
+}
+
 // judgeStart holds a start against the laws.
 func (w *world) judgeStart(a plan.Start) {
 	spec := a.Desired.Pod
+	if w.halt != nil {
+		w.violate("S2: %s while the server shuts down", a)
+	}
 	if w.want.Desired == nil && !w.want.Keep {
 		w.violate("S2: %s although nobody wants the pod", a)
 	}
@@ -335,7 +345,7 @@ func (w *world) kill(a plan.Kill) {
 	}
 	if _, sent := w.sigterm[a.ID]; !sent {
 		w.violate("S9: %s without a signal before", a)
-	} else if grace := c.Stopping.Grace; c.Role != pod.RoleSidecar && c.Role != pod.RolePause && w.now.Sub(w.graceFrom(c)) < grace && c.Stopping.Scope == pod.StopContainer {
+	} else if grace := c.Stopping.Grace; (w.halt == nil || w.now < w.halt.Deadline) && c.Role != pod.RoleSidecar && c.Role != pod.RolePause && w.now.Sub(w.graceFrom(c)) < grace && c.Stopping.Scope == pod.StopContainer {
 		w.violate("S9: %s after %s of %s grace", a, w.now.Sub(w.graceFrom(c)), grace)
 	}
 	if !w.unkillable {
@@ -361,6 +371,9 @@ func (w *world) remove(id string) {
 
 func (w *world) teardown(a plan.Teardown) {
 	w.history = max(w.history, a.Instance)
+	if w.halt != nil && (w.want.Keep || w.want.Desired != nil) && w.begun[a.Instance] && !w.condemned(a.Instance) && w.exceeded[a.Instance] == "" {
+		w.violate("S3: %s while the server shuts down", a)
+	}
 	for id, c := range w.containers {
 		if c.Instance.Number != a.Instance {
 			continue
@@ -413,6 +426,7 @@ func (w *world) crash() {
 // reboot ends every process and loses every sandbox.
 func (w *world) reboot() {
 	w.crash()
+	w.halt = nil
 	w.boot++
 	w.now = 0
 	clear(w.sandboxes)

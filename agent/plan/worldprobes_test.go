@@ -89,7 +89,8 @@ func (w *world) judgeStop(a plan.Stop, c pod.Container) {
 	if sleep := lifecycle(c).PreStop.Sleep; sleep != nil {
 		least = min(least, time.Duration(sleep.Seconds)*time.Second)
 	}
-	if since, begun := w.stopBegun(c, a.Scope); (!begun || w.now < since.Add(least)) && !late(c, a) {
+	cutShort := w.halt != nil && w.now >= w.halt.Deadline
+	if since, begun := w.stopBegun(c, a.Scope); !cutShort && (!begun || w.now < since.Add(least)) && !late(c, a) {
 		w.violate("S9: %s before its preStop hook is over", a)
 	}
 }

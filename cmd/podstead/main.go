@@ -52,9 +52,14 @@ func run() int {
 	version := buildVersion()
 	app := &cli.App{
 		In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Getenv: os.Getenv, Now: time.Now, Version: version,
-		Daemon: func(ctx context.Context, file string) error {
+		Daemon: func(ctx context.Context, r cli.RunOptions) error {
 			spare()
-			return daemon.Run(ctx, daemon.Options{ConfigFile: file, Version: version, Log: os.Stderr})
+			return daemon.Run(ctx, daemon.Options{
+				ConfigFile: r.ConfigFile, ContainerdUnit: r.ContainerdUnit, Version: version, Log: os.Stderr,
+			})
+		},
+		Containerd: func(ctx context.Context, file string, check bool) error {
+			return daemon.Containerd(ctx, file, check, os.Stderr)
 		},
 	}
 	return app.Main(ctx, os.Args[1:])

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -197,7 +198,7 @@ func (s *Server) start() (*process, error) {
 	cmd := exec.Command(s.cfg.Binary, "--config", s.cfg.ConfigFile)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Dir = "/"
-	cmd.Env = append(os.Environ(), "PATH="+s.path())
+	cmd.Env = s.environ()
 	cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start containerd: %w", err)
@@ -232,6 +233,12 @@ func (s *Server) prepare() error {
 		}
 	}
 	return renameio.WriteFile(s.cfg.ConfigFile, []byte(configFile(s.cfg)), 0o644)
+}
+
+// environ is ours with the shim's folder before PATH.
+func (s *Server) environ() []string {
+	env := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "PATH=") })
+	return append(env, "PATH="+s.path())
 }
 
 func (s *Server) path() string {

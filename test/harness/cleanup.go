@@ -39,6 +39,7 @@ func (h *Host) cleanUp() {
 		_ = h.daemon.cmd.Process.Kill()
 		<-h.daemon.done
 	}
+	h.stopUnit()
 	if err := h.killAll(); err != nil {
 		h.t.Errorf("clean up processes: %v", err)
 	}

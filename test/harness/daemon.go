@@ -75,9 +75,16 @@ func (h *Host) StartWithoutWaiting() {
 		h.t.Fatal(err)
 	}
 	defer log.Close()
-	d := &daemon{cmd: exec.Command(filepath.Join(h.Bin, "podstead"), "run", "--config", path), done: make(chan struct{})}
+	command := []string{filepath.Join(h.Bin, "podstead"), "run", "--config", path}
+	if h.o.Unit != "" {
+		h.startUnit(path)
+		if command, err = confined(h.o.Unit, append(command, "--containerd-unit", "podstead-containerd.service")...); err != nil {
+			h.t.Fatal(err)
+		}
+	}
+	d := &daemon{cmd: exec.Command(command[0], command[1:]...), done: make(chan struct{})}
 	d.cmd.Stdout, d.cmd.Stderr = log, log
-	d.cmd.Env = append(os.Environ(), h.o.Env...)
+	d.cmd.Env = append(append(os.Environ(), "DBUS_SYSTEM_BUS_ADDRESS=unix:path=/nowhere"), h.o.Env...)
 	// What podstead starts must not depend on its session.
 	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := d.cmd.Start(); err != nil {

@@ -32,6 +32,7 @@ type Host struct {
 	t      testing.TB
 	o      Options
 	daemon *daemon
+	unit   *unit // nil unless it runs
 
 	// Dir is the private folder; the others lie in it.
 	Dir string
@@ -61,8 +62,11 @@ type Options struct {
 	// Config is YAML of further keys at the top level of the configuration;
 	// "sources" replaces the source "files". {DIR} stands for the host's Dir.
 	Config string
-	// Env is added to podstead's environment.
+	// Env is added to podstead's environment. The system bus is nowhere unless
+	// DBUS_SYSTEM_BUS_ADDRESS is in it.
 	Env []string
+	// Unit is the file podstead.service, for AsUnit.
+	Unit string
 }
 
 // New makes a host; nothing runs on it until Start.

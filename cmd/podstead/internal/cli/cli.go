@@ -34,8 +34,11 @@ type App struct {
 	Getenv   func(string) string
 	Now      func() time.Time
 	Version  api.Version
-	// Daemon runs podstead with a configuration file until ctx ends.
-	Daemon func(ctx context.Context, configFile string) error
+	// Daemon runs podstead until ctx ends.
+	Daemon func(ctx context.Context, r RunOptions) error
+	// Containerd makes the process podstead's own containerd, or with check
+	// only tells by an error that it is not wanted.
+	Containerd func(ctx context.Context, configFile string, check bool) error
 
 	socket string
 }
@@ -95,7 +98,7 @@ func (a *App) root() *cobra.Command {
 	}
 	root.PersistentFlags().StringVar(&a.socket, "socket", socket, "the daemon's socket (also PODSTEAD_SOCKET)")
 	root.AddCommand(
-		a.runCommand(), a.getCommand(), a.describeCommand(), a.logsCommand(), a.execCommand(), a.portForwardCommand(),
+		a.runCommand(), a.containerdCommand(), a.reloadCommand(), a.getCommand(), a.describeCommand(), a.logsCommand(), a.execCommand(), a.portForwardCommand(),
 		a.eventsCommand(), a.topCommand(), a.restartCommand(), a.statusCommand(), a.checkCommand(), a.versionCommand(),
 	)
 	root.AddCommand(foreign()...)

@@ -9,8 +9,17 @@ import (
 	"github.com/podstead/podstead/cmd/podstead/internal/config"
 )
 
+const defaultConfig = "/etc/podstead/config.yaml"
+
+// RunOptions are those of podstead run.
+type RunOptions struct {
+	ConfigFile string
+	// ContainerdUnit is the unit that runs containerd, empty for none.
+	ContainerdUnit string
+}
+
 func (a *App) runCommand() *cobra.Command {
-	var file string
+	var o RunOptions
 	c := &cobra.Command{
 		Use:   "run --config FILE",
 		Short: "Run the daemon",
@@ -18,14 +27,39 @@ func (a *App) runCommand() *cobra.Command {
 			"The exit code is 78 when the configuration can't be used.",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			err := a.Daemon(c.Context(), file)
-			if bad, ok := errors.AsType[*config.Error](err); ok {
-				fmt.Fprintln(a.Err, bad)
-				return exitStatus(exitConfig)
-			}
-			return err
+			return a.unusable(a.Daemon(c.Context(), o))
 		},
 	}
-	c.Flags().StringVar(&file, "config", "/etc/podstead/config.yaml", "the configuration file")
+	c.Flags().StringVar(&o.ConfigFile, "config", defaultConfig, "the configuration file")
+	c.Flags().StringVar(&o.ContainerdUnit, "containerd-unit", "", "the systemd unit that runs containerd in runtime.mode own; without it podstead starts and supervises containerd itself")
+	return c
+}
+
+// unusable turns a configuration that can't be used into its exit code.
+func (a *App) unusable(err error) error {
+	if bad, ok := errors.AsType[*config.Error](err); ok {
+		fmt.Fprintln(a.Err, bad)
+		return exitStatus(exitConfig)
+	}
+	return err
+}
+
+func (a *App) containerdCommand() *cobra.Command {
+	var file string
+	var check bool
+	c := &cobra.Command{
+		Use:   "containerd --config FILE",
+		Short: "Run podstead's own containerd, for a unit that supervises it",
+		Long: "Write the configuration of podstead's own containerd and become it, for a unit that supervises it;\n" +
+			"'podstead run' is then given the name of that unit. A containerd that podstead started before is ended first;\n" +
+			"containers go on.\n\n" +
+			"Where the configuration can't be used, containerd runs with its own configuration of last time.",
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			return a.unusable(a.Containerd(c.Context(), file, check))
+		},
+	}
+	c.Flags().StringVar(&file, "config", defaultConfig, "the configuration file")
+	c.Flags().BoolVar(&check, "check", false, "start nothing; the exit code is 1 when runtime.mode is external")
 	return c
 }

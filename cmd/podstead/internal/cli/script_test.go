@@ -16,6 +16,7 @@ import (
 	"github.com/podstead/podstead/api"
 	"github.com/podstead/podstead/api/apitest"
 	"github.com/podstead/podstead/cmd/podstead/internal/config"
+	"github.com/podstead/podstead/pod"
 )
 
 func TestMain(m *testing.M) {
@@ -28,11 +29,18 @@ func app(in io.Reader, out, errs io.Writer, env func(string) string) *App {
 	return &App{
 		In: in, Out: out, Err: errs, Getenv: env, Now: func() time.Time { return noon },
 		Version: api.Version{Version: "v1.2.3", Commit: "abcdef0", Go: "go1", Platform: "linux/amd64"},
-		Daemon: func(_ context.Context, file string) error {
-			if _, err := config.Load(file); err != nil {
+		Daemon: func(_ context.Context, r RunOptions) error {
+			if _, err := config.Load(r.ConfigFile); err != nil {
 				return err
 			}
 			return errors.New("the daemon of tests runs nothing")
+		},
+		Containerd: func(_ context.Context, file string, _ bool) error {
+			cfg, err := config.Load(file)
+			if err == nil && cfg.Runtime.Mode == config.ModeExternal {
+				err = errors.New("runtime.mode is external")
+			}
+			return err
 		},
 	}
 }
@@ -69,6 +77,7 @@ func serve(d *apitest.Daemon, socket string) (stop func(), err error) {
 	cfg.Configuration = func() api.Configuration {
 		return api.Configuration{File: "/etc/podstead/config.yaml", NeedRestart: []string{"nodeName", "runtime.mode"}}
 	}
+	cfg.Reload = reloads()
 	s := api.New(cfg)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -83,6 +92,26 @@ func serve(d *apitest.Daemon, socket string) (stop func(), err error) {
 	case err := <-done:
 		done <- err
 		return stop, err
+	}
+}
+
+// reloads answers like a daemon whose file was changed, spoilt and mended.
+func reloads() func() api.Configuration {
+	answers := []api.Configuration{
+		{NeedRestart: []string{"nodeName", "runtime.mode"}},
+		{Problems: []pod.Problem{{
+			Origin: pod.Origin{File: "/etc/podstead/config.yaml", Line: 3, Column: 9}, Severity: pod.Error,
+			Reason: pod.ReasonInvalid, Field: "onExit", Got: `"stop"`, Want: "keep or drain",
+		}}},
+		{},
+	}
+	return func() api.Configuration {
+		answer := answers[0]
+		if len(answers) > 1 {
+			answers = answers[1:]
+		}
+		answer.File = "/etc/podstead/config.yaml"
+		return answer
 	}
 }
 

@@ -63,7 +63,11 @@ func writeStatus(w io.Writer, s *api.Status, now time.Time) error {
 		fmt.Fprintf(t, "\twarning: %s\n", printer.Clean(warning))
 	}
 	fmt.Fprintf(t, "Metrics:\t%s\n", metricsText(s.Metrics))
-	fmt.Fprintf(t, "Pods:\t%s\n", podsText(s.Pods))
+	pods := podsText(s.Pods)
+	if s.Draining.Reason != "" {
+		pods += fmt.Sprintf("; for %s they are stopped: %s", printer.Age(s.Draining.Since, now), printer.Clean(s.Draining.Reason))
+	}
+	fmt.Fprintf(t, "Pods:\t%s\n", pods)
 	if err := t.Flush(); err != nil {
 		return err
 	}

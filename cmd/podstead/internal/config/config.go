@@ -54,9 +54,10 @@ type Configuration struct {
 	Reserved    Reserved    `yaml:"reserved"`
 	Parallelism Parallelism `yaml:"parallelism"`
 	// OnExit is keep (pods outlive podstead) or drain (they are stopped).
-	OnExit  string  `yaml:"onExit" reload:"live"`
-	Metrics Metrics `yaml:"metrics"`
-	Log     Log     `yaml:"log"`
+	OnExit   string   `yaml:"onExit" reload:"live"`
+	Shutdown Shutdown `yaml:"shutdown"`
+	Metrics  Metrics  `yaml:"metrics"`
+	Log      Log      `yaml:"log"`
 }
 
 // The values of Configuration.OnExit.
@@ -64,6 +65,17 @@ const (
 	OnExitKeep  = "keep"
 	OnExitDrain = "drain"
 )
+
+// Shutdown says what is done with pods when the server shuts down.
+type Shutdown struct {
+	// Inhibitor lets logind wait for pods before anything else is stopped.
+	Inhibitor bool `yaml:"inhibitor"`
+	// GracePeriod bounds the grace of all pods; 0 leaves them running until
+	// the end.
+	GracePeriod Duration `yaml:"gracePeriod" reload:"live"`
+	// GracePeriodCriticalPods is the last part of it, for critical pods alone.
+	GracePeriodCriticalPods Duration `yaml:"gracePeriodCriticalPods" reload:"live"`
+}
 
 // Metrics says where Prometheus is served.
 type Metrics struct {

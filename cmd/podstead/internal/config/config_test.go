@@ -77,7 +77,7 @@ sources:
 - name: fleet
   url: {url: "https://fleet/pods.yaml"}
 `)
-	exe := exeDir()
+	exe := programs()
 	want := &Configuration{
 		APIVersion: APIVersion, Kind: Kind, NodeName: "edge",
 		StateDir: "/var/lib/podstead", RunDir: "/run/two", LogDir: "/var/log/pods", ContainerLogsDir: "/var/log/containers",
@@ -94,12 +94,40 @@ sources:
 		Restart:    Restart{Base: Duration(10 * time.Second), Max: Duration(5 * time.Minute), Reset: Duration(10 * time.Minute)},
 		Logs:       Logs{MaxSize: 10 << 20, MaxFiles: 5},
 		CgroupRoot: "/podstead", PidsLimit: 1024, Parallelism: Parallelism{Starts: 8, Pulls: 3},
-		Network: Network{PodCIDRs: network.DefaultPodCIDRs(), Masquerade: true},
-		Metrics: Metrics{Enabled: true, Address: "127.0.0.1:9255"},
-		OnExit:  "keep", Log: Log{Level: "info", Format: "auto"},
+		Network:  Network{PodCIDRs: network.DefaultPodCIDRs(), Masquerade: true},
+		Metrics:  Metrics{Enabled: true, Address: "127.0.0.1:9255"},
+		Shutdown: Shutdown{Inhibitor: true, GracePeriod: Duration(time.Minute), GracePeriodCriticalPods: Duration(10 * time.Second)},
+		OnExit:   "keep", Log: Log{Level: "info", Format: "auto"},
 	}
 	if diff := cmp.Diff(want, c, cmpopts.EquateComparable(netip.Prefix{})); diff != "" {
 		t.Errorf("configuration (-want +got):\n%s", diff)
+	}
+}
+
+// TestCriticalPodsGetAPartOfAShortGracePeriod: whoever shortens the one need not
+// know of the other.
+func TestCriticalPodsGetAPartOfAShortGracePeriod(t *testing.T) {
+	for text, want := range map[string]time.Duration{
+		"": 10 * time.Second, "shutdown: {gracePeriod: 5s}\n": 5 * time.Second, "shutdown: {gracePeriod: 0s}\n": 0,
+		"shutdown: {gracePeriodCriticalPods: 0s}\n": 0, "shutdown: {gracePeriod: 2m}\n": 10 * time.Second,
+	} {
+		if got := time.Duration(parse(t, text).Shutdown.GracePeriodCriticalPods); got != want {
+			t.Errorf("%q: got %s, want %s", text, got, want)
+		}
+	}
+}
+
+// TestProgramsOfEachLayout: built, unpacked into one folder, and packaged beside
+// the containerd of a distribution.
+func TestProgramsOfEachLayout(t *testing.T) {
+	there := map[string]bool{"/src/bin/podstead-logger": true, "/opt/podstead/podstead-logger": true, "/usr/bin/containerd": true}
+	for exe, want := range map[string]string{
+		"/src/bin/podstead": "/src/bin", "/opt/podstead/podstead": "/opt/podstead", "/opt/empty/podstead": "/opt/empty",
+		"/usr/bin/podstead": packagedPrograms, "/usr/local/bin/podstead": "/usr/local/libexec/podstead", "/usr/sbin/podstead": packagedPrograms,
+	} {
+		if got := programsOf(exe, func(path string) bool { return there[path] }); got != want {
+			t.Errorf("%s: got %s, want %s", exe, got, want)
+		}
 	}
 }
 

@@ -20,7 +20,11 @@ func (c *Configuration) preset() {
 	c.Logs = Logs{MaxSize: 10 << 20, MaxFiles: 5}
 	c.Parallelism = Parallelism{Starts: 8, Pulls: 3}
 	c.Network.Masquerade = true
+	c.Shutdown = Shutdown{Inhibitor: true, GracePeriod: Duration(time.Minute), GracePeriodCriticalPods: unset}
 }
+
+// unset is a time that the file does not give.
+const unset = Duration(-1)
 
 func (d *Directory) preset() { d.Rescan = Duration(20 * time.Second) }
 
@@ -29,10 +33,18 @@ func (u *URL) preset() {
 	u.MaxBytes = 10 << 20
 }
 
+// Defaults is the configuration of a file that says nothing.
+func Defaults() *Configuration {
+	c := &Configuration{APIVersion: APIVersion, Kind: Kind}
+	c.preset()
+	c.setDefaults(programs())
+	return c
+}
+
 // setDefaults fills in the texts that the file leaves out. Folders of the runtime
 // lie below the state and run folders, so that naming these two is enough to
 // keep two podsteads apart.
-func (c *Configuration) setDefaults(exeDir string) {
+func (c *Configuration) setDefaults(programs string) {
 	if c.NodeName == "" {
 		// A host without a name is reported by validation.
 		c.NodeName, _ = os.Hostname()
@@ -45,8 +57,11 @@ func (c *Configuration) setDefaults(exeDir string) {
 	fill(&c.ImagesDir, filepath.Join(c.StateDir, "images"))
 	fill(&c.CgroupRoot, "/podstead")
 	fill(&c.OnExit, OnExitKeep)
+	if c.Shutdown.GracePeriodCriticalPods == unset {
+		c.Shutdown.GracePeriodCriticalPods = min(Duration(10*time.Second), max(c.Shutdown.GracePeriod, 0))
+	}
 	fill(&c.Metrics.Address, metrics.DefaultAddress)
-	c.Runtime.setDefaults(c, exeDir)
+	c.Runtime.setDefaults(c, programs)
 	for i := range c.Sources {
 		c.Sources[i].setDefaults()
 	}
@@ -57,7 +72,7 @@ func (c *Configuration) setDefaults(exeDir string) {
 	fill(&c.Log.Format, "auto")
 }
 
-func (r *Runtime) setDefaults(c *Configuration, exeDir string) {
+func (r *Runtime) setDefaults(c *Configuration, programs string) {
 	fill(&r.Mode, ModeOwn)
 	fill(&r.Root, filepath.Join(c.StateDir, "containerd"))
 	fill(&r.State, filepath.Join(c.RunDir, "containerd"))
@@ -66,10 +81,10 @@ func (r *Runtime) setDefaults(c *Configuration, exeDir string) {
 	}
 	fill(&r.Address, filepath.Join(r.State, "containerd.sock"))
 	fill(&r.Namespace, "podstead")
-	fill(&r.Containerd, filepath.Join(exeDir, "containerd"))
+	fill(&r.Containerd, filepath.Join(programs, "containerd"))
 	fill(&r.Runc, "runc")
-	fill(&r.Logger, filepath.Join(exeDir, "podstead-logger"))
-	fill(&r.Pause, filepath.Join(exeDir, "podstead-pause"))
+	fill(&r.Logger, filepath.Join(programs, "podstead-logger"))
+	fill(&r.Pause, filepath.Join(programs, "podstead-pause"))
 	fill(&r.HostsDir, "/etc/containerd/certs.d")
 }
 

@@ -59,14 +59,14 @@ func unreadable(file string, err error) error {
 }
 
 // Parse decodes, fills in defaults and validates. What is wrong is told all
-// at once, in the order of the file. Programs that the file does not name are
-// looked for beside the running one.
+// at once, in the order of the file. Programs that the file does not name
+// are those that belong to the running one.
 func Parse(data []byte, file string) (*Configuration, error) {
 	d := &decoder{file: file, at: map[string]*yaml.Node{}}
 	c := &Configuration{}
 	if root := d.document(data); root != nil {
 		d.value(root, reflect.ValueOf(c).Elem(), "")
-		c.setDefaults(exeDir())
+		c.setDefaults(programs())
 		if root.Kind == yaml.MappingNode {
 			(&validator{decoder: d}).configuration(c)
 		}
@@ -81,12 +81,31 @@ func Parse(data []byte, file string) (*Configuration, error) {
 	return nil, &Error{File: file, Problems: d.problems}
 }
 
-func exeDir() string {
+// programs is the folder of the programs that belong to the running one.
+func programs() string {
 	exe, err := os.Executable()
 	if err != nil {
-		return "/usr/lib/podstead"
+		return packagedPrograms
 	}
-	return filepath.Dir(exe)
+	return programsOf(exe, func(path string) bool {
+		_, err := os.Stat(path)
+		return err == nil
+	})
+}
+
+// packagedPrograms is where the packages put what nobody calls by hand.
+const packagedPrograms = "/usr/libexec/podstead"
+
+// programsOf is the folder of the programs that belong to a podstead. They lie
+// beside it or, where the system's programs are around it, in libexec: a
+// containerd in /usr/bin is not ours. The logger tells, since nobody else has
+// one.
+func programsOf(exe string, exists func(path string) bool) string {
+	dir := filepath.Dir(exe)
+	if base := filepath.Base(dir); (base == "bin" || base == "sbin") && !exists(filepath.Join(dir, "podstead-logger")) {
+		return filepath.Join(filepath.Dir(dir), "libexec", "podstead")
+	}
+	return dir
 }
 
 // document returns the root of the file's one document, nil after noting why

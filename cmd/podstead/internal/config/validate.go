@@ -70,6 +70,7 @@ func (v *validator) configuration(c *Configuration) {
 	v.network(c.Network)
 	v.amounts(c)
 	v.oneOf("onExit", c.OnExit, OnExitKeep, OnExitDrain)
+	v.shutdown(c.Shutdown)
 	v.metrics(c.Metrics)
 	v.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	v.oneOf("log.format", c.Log.Format, "auto", "console", "json")
@@ -104,6 +105,15 @@ func (v *validator) metrics(m Metrics) {
 	}
 	for i, label := range m.Drop {
 		v.oneOf(fmt.Sprintf("metrics.drop[%d]", i), label, "id", "name")
+	}
+}
+
+func (v *validator) shutdown(s Shutdown) {
+	v.atLeast("shutdown.gracePeriod", time.Duration(s.GracePeriod), 0)
+	v.atLeast("shutdown.gracePeriodCriticalPods", time.Duration(s.GracePeriodCriticalPods), 0)
+	if s.GracePeriodCriticalPods > s.GracePeriod && s.GracePeriod >= 0 {
+		v.invalid("shutdown.gracePeriodCriticalPods", pod.ReasonInvalid, "it is a part of shutdown.gracePeriod",
+			s.GracePeriodCriticalPods.String(), "at most "+s.GracePeriod.String())
 	}
 }
 

@@ -1,10 +1,8 @@
 package daemon
 
 import (
-	"context"
 	"fmt"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -56,7 +54,8 @@ func build(o Options, cfg *config.Configuration, log *logger) (*daemon, error) {
 	}
 	d.sources = newSources(d.agent, source.NewStore(filepath.Join(cfg.StateDir, sourcesFolder)), log.Logger)
 	d.buildMetrics(cfg)
-	d.notifier = systemd.New(systemd.Config{Status: d.statusLine, Alive: d.alive})
+	d.buildInhibitor()
+	d.notifier = systemd.New(systemd.Config{Status: d.statusLine, Alive: d.agent.Alive})
 	return d, d.buildAPI(cfg)
 }
 
@@ -73,19 +72,16 @@ func (d *daemon) buildRuntime(cfg *config.Configuration, server pod.Node) error 
 		return err
 	}
 	r := cfg.Runtime
-	if r.Mode == config.ModeOwn {
-		d.containerd = containerd.NewServer(containerd.Config{
-			Binary: r.Containerd, Root: r.Root, State: r.State, Socket: r.Address,
-			ConfigFile: filepath.Join(cfg.StateDir, "containerd.toml"), PIDFile: filepath.Join(cfg.RunDir, "containerd.pid"),
-			LogFile: filepath.Join(cfg.StateDir, "containerd.log"), ShimDir: filepath.Dir(r.Containerd),
-			Report: d.containerdChanged,
-		})
+	if r.Mode == config.ModeOwn && d.options.ContainerdUnit == "" {
+		c := ownContainerd(cfg)
+		c.Report = d.containerdChanged
+		d.containerd = containerd.NewServer(c)
 	}
 	pause, err := pauseRootfs(cfg)
 	if err != nil {
 		return err
 	}
-	host, err := hostFacts(d.cgroups.Capabilities().Mode == cgroups.V2)
+	host, err := hostFacts(d.cgroups.Capabilities().Mode == cgroups.V2, d.containerd != nil)
 	if err != nil {
 		return err
 	}
@@ -134,13 +130,7 @@ func (d *daemon) buildNetwork(cfg *config.Configuration) error {
 	d.network, err = network.New(network.Config{
 		RunDir: cfg.RunDir, PodCIDRs: cfg.Network.PodCIDRs, NoMasquerade: !cfg.Network.Masquerade,
 		AllowMetadata: cfg.Network.AllowMetadataService, LoopbackForwarder: cfg.Network.LoopbackForwarder,
-		CgroupRoot: cfg.CgroupRoot, Report: d.networkChanged,
-		Warned: func() {
-			select {
-			case d.warned <- struct{}{}:
-			default: // there is a sign already
-			}
-		},
+		CgroupRoot: cfg.CgroupRoot, Report: d.networkChanged, Warned: d.warn,
 	})
 	return err
 }
@@ -179,7 +169,7 @@ func (d *daemon) buildAPI(cfg *config.Configuration) error {
 		return fmt.Errorf("look up socketGroup: %w", err)
 	}
 	d.api = api.New(api.Config{
-		Socket: cfg.Socket, GroupID: group, Version: d.options.Version, NodeInfo: nodeInfo(), Configuration: d.config.State, Metrics: d.metricsStatus,
+		Socket: cfg.Socket, GroupID: group, Version: d.options.Version, NodeInfo: nodeInfo(), Configuration: d.config.State, Reload: d.reload, Metrics: d.metricsStatus,
 		Snapshots: d.agent, Control: d.agent, Executor: executor{d.runtime}, PortForwarder: forwarder{d.network}, Stats: stats{d.cgroups}, NodeStats: nodeStats{"/proc"}, Probes: d.probes, Logs: logReader{},
 	})
 	return nil
@@ -209,30 +199,4 @@ func (d *daemon) containerdChanged(s containerd.Status) {
 	if s.Warning != "" {
 		d.log.Warn(s.Warning)
 	}
-}
-
-// statusLine is what systemctl status shows.
-func (d *daemon) statusLine() string {
-	snap := d.agent.Latest()
-	var text strings.Builder
-	fmt.Fprintf(&text, "%d pods", len(snap.Pods))
-	if !snap.Runtime.Up {
-		text.WriteString("; containerd does not answer: " + snap.Runtime.Error)
-	}
-	for _, s := range snap.Sources {
-		if s.Error != "" {
-			text.WriteString("; source " + s.Name + ": " + s.Error)
-		}
-	}
-	return text.String()
-}
-
-// alive asks the agent's loop for a pod that can't be: the answer shows that
-// the loop turns.
-func (d *daemon) alive(ctx context.Context) error {
-	err := d.agent.Restart(ctx, pod.Key{}, "")
-	if ctx.Err() != nil {
-		return fmt.Errorf("the agent does not answer: %w", err)
-	}
-	return nil
 }

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"sync"
+	"sync/atomic"
 
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
@@ -31,7 +33,10 @@ import (
 type Options struct {
 	// ConfigFile is read at the start and by SIGHUP.
 	ConfigFile string
-	Version    api.Version
+	// ContainerdUnit is the unit that runs containerd in mode own; podstead runs
+	// it itself when it is empty.
+	ContainerdUnit string
+	Version        api.Version
 	// Log gets the daemon's own log.
 	Log *os.File
 }
@@ -41,15 +46,17 @@ type daemon struct {
 	options Options
 	log     *logger
 	config  *settings
+	// reloading lets one reload end before the next.
+	reloading sync.Mutex
 
 	// oomFloor is the lowest oom_score_adj that containers can get, nil for any.
 	oomFloor *int
 	cgroups  *cgroups.Manager
 	network  *network.Network
 	probes   *probes.Runner
-	// warned has a sign when the network's warnings are others.
+	// warned has a sign when there are other warnings.
 	warned     chan struct{}
-	containerd *containerd.Server // nil in mode external
+	containerd *containerd.Server // nil when another runs it
 	runtime    *runtime.Runtime
 	archives   *runtime.ArchiveFolder
 	agent      *agent.Agent
@@ -58,6 +65,11 @@ type daemon struct {
 	metrics    *metrics.Server // nil when switched off
 	volumes    *volumes.Volumes
 	notifier   *systemd.Notifier
+	inhibitor  *systemd.Inhibitor // nil when switched off
+	// shutdownWarning is why pods may not get all their grace at a shutdown.
+	shutdownWarning atomic.Pointer[string]
+	// leave: what podstead left behind is to be taken away at its end.
+	leave bool
 }
 
 // Run is podstead until ctx ends or SIGTERM or SIGINT comes; a second signal
@@ -102,6 +114,10 @@ func (d *daemon) run(ctx context.Context) error {
 		zap.String("config", d.options.ConfigFile), zap.String("containerd", d.config.running().Runtime.Address))
 	ctx, end := context.WithCancel(ctx)
 	defer end()
+	if drain, wanted := d.shutdownDrain(); wanted && d.shutdownBegun(ctx) {
+		d.log.Info("the server shuts down: no pod is started")
+		d.agent.BeginDrain(drain)
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	if d.containerd != nil {
 		group.Go(func() error { return d.containerd.Run(ctx) })
@@ -119,12 +135,15 @@ func (d *daemon) run(ctx context.Context) error {
 	}
 	group.Go(func() error { return d.tellOfRuntime(ctx) })
 	group.Go(func() error { return d.notify(ctx) })
+	if d.inhibitor != nil {
+		group.Go(func() error { return d.inhibitor.Run(ctx) })
+	}
 	group.Go(func() error { return d.obeySignals(ctx, end) })
 	err := group.Wait()
 	if errors.Is(err, context.Canceled) {
 		err = nil
 	}
-	if err == nil && d.config.running().OnExit == config.OnExitDrain {
+	if err == nil && d.leave {
 		err = d.leaveNothing()
 	}
 	if err != nil {
@@ -191,7 +210,18 @@ func (d *daemon) warnings() []string {
 			warnings = append(warnings, w)
 		}
 	}
+	if w := d.shutdownWarning.Load(); w != nil && *w != "" {
+		warnings = append(warnings, *w)
+	}
 	return append(warnings, d.network.Warnings()...)
+}
+
+// warn lets the warnings be told anew.
+func (d *daemon) warn() {
+	select {
+	case d.warned <- struct{}{}:
+	default: // there is a sign already
+	}
 }
 
 // vulnerable names what is known to be vulnerable below podstead.

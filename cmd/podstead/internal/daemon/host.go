@@ -74,12 +74,13 @@ func capacity() (corev1.ResourceList, error) {
 	}, nil
 }
 
-// hostFacts is what OCI specs depend on beside the pod.
-func hostFacts(v2 bool) (spec.Host, error) {
+// hostFacts is what OCI specs depend on beside the pod. child tells that
+// containerd is our child, and so has our capabilities.
+func hostFacts(v2, child bool) (spec.Host, error) {
 	h := spec.Host{CgroupV2: v2, Seccomp: exists("/proc/sys/kernel/seccomp/actions_avail"), CPUs: possibleCPUs()}
 	var err error
-	if h.Capabilities, err = cap.Current(); err != nil {
-		return h, fmt.Errorf("read our capabilities: %w", err)
+	if h.Capabilities, err = capabilities(child); err != nil {
+		return h, fmt.Errorf("read which capabilities containers can have: %w", err)
 	}
 	if h.OOMScoreAdjMin, err = lowestOOMScore(h.Capabilities); err != nil {
 		return h, err
@@ -89,6 +90,23 @@ func hostFacts(v2 bool) (spec.Host, error) {
 	}
 	h.AppArmor, h.AppArmorProfiles, err = appArmor()
 	return h, err
+}
+
+// capabilities are those that containers can have at most: containerd's. One
+// that a unit started has what the first process may pass on, while podstead's
+// own unit leaves it only what it needs itself.
+func capabilities(child bool) ([]string, error) {
+	if child {
+		return cap.Current()
+	}
+	f, err := os.Open("/proc/1/status")
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	sets, err := cap.ParseProcPIDStatus(f)
+	names, _ := cap.FromBitmap(sets[cap.Bounding])
+	return names, err
 }
 
 // lowestOOMScore is the floor that the kernel sets to the oom_score_adj of our

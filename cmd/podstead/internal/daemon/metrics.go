@@ -22,7 +22,7 @@ func (d *daemon) buildMetrics(cfg *config.Configuration) {
 			Version: v.Version, Commit: v.Commit, Go: v.Go, Kernel: nodeInfo().KernelVersion, OS: v.Platform,
 			Pressure: d.cgroups.Capabilities().Pressure,
 		},
-		Alive: d.alive, Report: d.metricsChanged,
+		Alive: d.agent.Alive, Report: d.metricsChanged,
 	})
 }
 

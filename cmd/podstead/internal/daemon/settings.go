@@ -59,8 +59,11 @@ func (s *settings) take(wanted *config.Configuration) (needRestart []string) {
 	return needRestart
 }
 
-// reload reads the configuration again. A bad one changes nothing.
-func (d *daemon) reload() {
+// reload reads the configuration again and tells what came of it. A bad one
+// changes nothing.
+func (d *daemon) reload() api.Configuration {
+	d.reloading.Lock()
+	defer d.reloading.Unlock()
 	if err := d.notifier.Reloading(); err != nil {
 		d.log.Warn("systemd could not be told of the reload", zap.Error(err))
 	}
@@ -68,6 +71,7 @@ func (d *daemon) reload() {
 	if err := d.notifier.Reloaded(); err != nil {
 		d.log.Warn("systemd could not be told of the reload", zap.Error(err))
 	}
+	return d.config.State()
 }
 
 func (d *daemon) readAgain() {

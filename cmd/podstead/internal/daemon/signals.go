@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
 
+	"github.com/podstead/podstead/agent/plan"
 	"github.com/podstead/podstead/cmd/podstead/internal/config"
 )
 
@@ -41,8 +42,8 @@ func (d *daemon) obeySignals(ctx context.Context, end context.CancelFunc) error 
 	}
 }
 
-// endOnSignal drains if that is configured. From now on another signal ends
-// the process wherever it is.
+// endOnSignal stops pods if the server shuts down, or if that is configured.
+// From now on another signal ends the process wherever it is.
 func (d *daemon) endOnSignal(ctx context.Context, signals <-chan os.Signal) {
 	go func() {
 		for s := range signals {
@@ -53,13 +54,23 @@ func (d *daemon) endOnSignal(ctx context.Context, signals <-chan os.Signal) {
 			}
 		}
 	}()
-	if d.config.running().OnExit != config.OnExitDrain {
-		return
+	if err := d.notifier.Stopping(); err != nil {
+		d.log.Warn("systemd could not be told that podstead ends", zap.Error(err))
 	}
+	switch {
+	case d.shutdownBegun(ctx):
+		d.drainForShutdown(ctx)
+	case d.config.running().OnExit == config.OnExitDrain:
+		d.leave = true
+		d.drainForGood(ctx)
+	}
+}
+
+func (d *daemon) drainForGood(ctx context.Context) {
 	d.log.Info("pods are stopped before podstead ends")
 	ctx, cancel := context.WithTimeout(ctx, drainTime)
 	defer cancel()
-	if err := d.agent.Drain(ctx); err != nil {
+	if err := d.agent.Drain(ctx, plan.Drain{Reason: "podstead is drained", Remove: true}); err != nil {
 		d.log.Error("not all pods could be stopped", zap.Error(err))
 	}
 }

@@ -73,7 +73,7 @@ func (p *planner) deadStatus(l *life, d *pod.Desired, last *pod.Container, v *Vi
 // waiting says why a container has not started, in Kubernetes' words.
 func (p *planner) waiting(l *life, d *pod.Desired, name string) *corev1.ContainerStateWaiting {
 	spec := pod.ContainerSpec(d.Pod, name)
-	if o := firstObstacle(p.want); o != nil && len(l.containers) == 0 {
+	if o := ObstacleOf(p.want); o != nil && len(l.containers) == 0 {
 		return &corev1.ContainerStateWaiting{Reason: o.Reason, Message: o.Message}
 	}
 	if f, failed := p.have.Failed[startName(l.number, name)]; failed {

@@ -99,7 +99,7 @@ func (p *planner) describe(l *life, d *pod.Desired) View {
 	st.Phase = phase(l, d.Pod, p.now)
 	if deadlineExceeded(l, d.Pod, p.now) {
 		st.Reason, st.Message = ReasonDeadline, "Pod was active on the node longer than the specified deadline"
-	} else if o := firstObstacle(p.want); o != nil && len(l.containers) == 0 {
+	} else if o := ObstacleOf(p.want); o != nil && len(l.containers) == 0 {
 		st.Reason, st.Message = o.Reason, o.Message
 	}
 	if l.sandbox != nil {
@@ -118,7 +118,8 @@ func (p *planner) describe(l *life, d *pod.Desired) View {
 	return v
 }
 
-func firstObstacle(w Want) *Obstacle {
+// ObstacleOf is what holds a pod back, nil if nothing does.
+func ObstacleOf(w Want) *Obstacle {
 	if w.Blocked != nil {
 		return w.Blocked
 	}

@@ -37,6 +37,10 @@ type Config struct {
 	Probes     Probes
 	Hooks      Hooks
 	Verdicts   Verdicts
+	Disks      Disks
+	GoodImages GoodImages
+	// Collect bounds what images take.
+	Collect plan.ImageSettings
 
 	// Now reads CLOCK_BOOTTIME and the wall clock.
 	Now func() pod.Stamp
@@ -192,6 +196,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	l := newLoop(a, func(work func(context.Context)) { workers.Go(func() { work(ctx) }) })
 	l.spawn(l.watch)
 	l.loadVerdicts()
+	l.loadGood()
 	if err := l.loadHistory(); err != nil {
 		l.counts.change().Recoveries++
 		l.event(pod.Key{}, warning, "StateRecovered", fmt.Sprintf("the history of instances could not be read and is begun anew: %v", err))

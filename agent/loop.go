@@ -71,6 +71,7 @@ type loop struct {
 	retarget bool
 	network  networkState
 	ports    listening
+	storage  storage
 }
 
 func newLoop(a *Agent, spawn func(func(context.Context))) *loop {
@@ -88,7 +89,7 @@ func newLoop(a *Agent, spawn func(func(context.Context))) *loop {
 		history: map[string]int{},
 		counts:  counts{pulls: map[string]pod.Moment{}},
 
-		verdicts: map[pod.ProbeID]pod.ProbeVerdict{}, network: networkState{changed: true},
+		verdicts: map[pod.ProbeID]pod.ProbeVerdict{}, network: networkState{changed: true}, storage: newStorage(),
 	}
 	for i, name := range a.cfg.Sources {
 		l.sources[name] = pod.SourceState{Name: name, Priority: i}
@@ -135,6 +136,7 @@ func (l *loop) step() time.Duration {
 		l.relist()
 	}
 	l.measure(now.Moment)
+	l.lookAtDisks(now)
 	l.setProbes()
 	l.setNetwork(now.Moment)
 	l.listen(now.Moment)
@@ -152,6 +154,9 @@ func (l *loop) sleep(now pod.Moment) time.Duration {
 	}
 	if l.ports.at != 0 && !l.ports.looking {
 		d = min(d, max(l.ports.at.Sub(now), 0))
+	}
+	if !l.storage.busy {
+		d = min(d, l.storage.at.Sub(now))
 	}
 	for _, ps := range l.pods {
 		if ps.wake != 0 {

@@ -60,7 +60,7 @@ func (l *loop) dispatchPull(ps *podState, a plan.Pull) {
 	if img.busy {
 		return
 	}
-	if l.pulls >= l.cfg.Pulls {
+	if l.pulls >= l.cfg.Pulls || l.storage.removing != "" {
 		l.waiting = append(l.waiting, ps.key)
 		return
 	}
@@ -127,6 +127,7 @@ func (l *loop) pulled(a plan.Pull, got pod.Image, note string, err error) {
 	if err == nil {
 		img.present = &got
 	}
+	l.storage.stale = true
 	for _, key := range sortedKeys(waiters) {
 		ps := l.pods[key]
 		if ps == nil {
@@ -147,6 +148,7 @@ func (l *loop) pulled(a plan.Pull, got pod.Image, note string, err error) {
 // imagesChanged forgets the failures of pulls, since an image may be there
 // now, and what was known to be present, since it may have changed.
 func (l *loop) imagesChanged() {
+	l.storage.stale = true
 	for _, img := range l.images {
 		img.present = nil
 	}

@@ -153,7 +153,7 @@ func (l *loop) publishSnapshot(now pod.Stamp) {
 	l.version++
 	s := &pod.Snapshot{
 		Version: l.version, Time: now.Wall, Node: l.node,
-		Events: l.events.all(), Runtime: l.runtime, Counters: l.counters(),
+		Events: l.events.all(), Runtime: l.runtime, Counters: l.counters(), Disk: l.storage.disk,
 	}
 	if w := l.cgroups.warning(); w != "" {
 		s.Runtime.Warnings = append(slices.Clone(s.Runtime.Warnings), w)

@@ -21,6 +21,8 @@ type Snapshot struct {
 	Runtime RuntimeState
 	// Images in use or being pulled.
 	Images []ImageView
+	// Disk is how the file systems are.
+	Disk Disk
 	// Counters are what was counted since podstead was started.
 	Counters Counters
 }

@@ -24,13 +24,9 @@ import (
 // then doubling. A life of stable or more starts it anew.
 const (
 	backoffBase = time.Second
-	backoffMax  = 30 * time.Second
+	backoffMax  = 5 * time.Second
 	stable      = time.Minute
 )
-
-// maxLogSize is the size of the log file, in bytes, beyond which a start puts
-// it aside as FILE.1.
-const maxLogSize = 10 << 20
 
 // Config says what is run and where its files are. All are needed but ShimDir
 // and Report.
@@ -189,7 +185,7 @@ func (s *Server) start() (*process, error) {
 	if err := s.prepare(); err != nil {
 		return nil, fmt.Errorf("start containerd: %w", err)
 	}
-	log, err := os.OpenFile(s.cfg.LogFile, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o640)
+	log, err := s.openLog()
 	if err != nil {
 		return nil, fmt.Errorf("start containerd: %w", err)
 	}
@@ -231,7 +227,16 @@ func (s *Server) prepare() error {
 			return err
 		}
 	}
-	return renameio.WriteFile(s.cfg.ConfigFile, []byte(configFile(s.cfg)), 0o644)
+	return replace(s.cfg.ConfigFile, configFile(s.cfg))
+}
+
+// replace writes a file whole, unless it has that text already: on a full disk
+// containerd is to start as it did before.
+func replace(path, text string) error {
+	if there, err := os.ReadFile(path); err == nil && string(there) == text {
+		return nil
+	}
+	return renameio.WriteFile(path, []byte(text), 0o644)
 }
 
 func (s *Server) path() string {

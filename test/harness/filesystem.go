@@ -2,19 +2,20 @@ package harness
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"syscall"
+	"time"
 )
 
 // Filesystem is a small file system of its own on a host, which a test fills.
 type Filesystem struct {
 	h *Host
 	// Dir is where it is mounted.
-	Dir string
+	Dir  string
+	stop func()
 }
 
 // Mount makes an ext4 file system of a size in MiB and mounts it at a folder of
@@ -45,55 +46,83 @@ func (h *Host) Mount(folder string, mebibytes, inodes int) *Filesystem {
 	return &Filesystem{h: h, Dir: dir}
 }
 
-func (f *Filesystem) filler() string { return filepath.Join(f.Dir, "filler") }
-
-// Fill takes all the space that is left.
+// Fill takes all the space that is left, and what is given back until Empty, as
+// a program does that writes all the time.
 func (f *Filesystem) Fill() {
 	f.h.t.Helper()
-	file, err := os.OpenFile(f.filler(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	file, err := os.Create(filepath.Join(f.Dir, "filler"))
 	if err != nil {
 		f.h.t.Fatal(err)
 	}
-	defer file.Close()
-	for size := 1 << 20; size > 0; {
+	size := 1 << 20
+	f.flood(func() error {
 		n, err := file.Write(make([]byte, size))
-		switch {
-		case errors.Is(err, syscall.ENOSPC):
-			if n == 0 {
-				size /= 2
-			}
-		case err != nil:
-			f.h.t.Fatal(err)
+		if n == 0 {
+			size = max(1, size/2)
 		}
-	}
-	if err := file.Sync(); err != nil && !errors.Is(err, syscall.ENOSPC) {
-		f.h.t.Fatal(err)
-	}
+		return err
+	}, file.Close)
 }
 
-// Empty gives back the space that Fill and FillInodes took.
-func (f *Filesystem) Empty() {
-	f.h.t.Helper()
-	if err := errors.Join(os.RemoveAll(f.filler()), os.RemoveAll(f.filler()+"s")); err != nil {
-		f.h.t.Fatal(err)
-	}
-}
-
-// FillInodes makes files until no more can be made.
+// FillInodes makes files until no more can be made, and goes on like Fill.
 func (f *Filesystem) FillInodes() {
 	f.h.t.Helper()
-	if err := os.Mkdir(f.filler()+"s", 0o700); err != nil {
+	dir := filepath.Join(f.Dir, "filler")
+	if err := os.Mkdir(dir, 0o700); err != nil {
 		f.h.t.Fatal(err)
 	}
-	for n := 0; ; n++ {
-		file, err := os.Create(filepath.Join(f.filler()+"s", fmt.Sprint(n)))
-		if errors.Is(err, syscall.ENOSPC) {
-			return
-		}
+	made := 0
+	f.flood(func() error {
+		file, err := os.Create(filepath.Join(dir, strconv.Itoa(made)))
 		if err != nil {
-			f.h.t.Fatal(err)
+			return err
 		}
-		file.Close()
+		made++
+		return file.Close()
+	}, func() error { return nil })
+}
+
+// flood takes room until there is none, goes on beside the test, and returns
+// when there was none for the first time.
+func (f *Filesystem) flood(take, end func() error) {
+	f.h.t.Helper()
+	full, stopped, stop := make(chan error, 1), make(chan struct{}), make(chan struct{})
+	f.stop = func() {
+		close(stop)
+		<-stopped
+	}
+	go func() {
+		defer close(stopped)
+		defer end()
+		for failures := 0; ; {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			err := take()
+			if err == nil {
+				continue
+			}
+			if failures++; failures == 100 {
+				full <- err // its pieces are small by now
+			}
+			if failures >= 100 {
+				time.Sleep(time.Millisecond)
+			}
+		}
+	}()
+	if err := <-full; !errors.Is(err, syscall.ENOSPC) {
+		f.h.t.Fatalf("fill %s: %v", f.Dir, err)
+	}
+}
+
+// Empty gives back what was filled.
+func (f *Filesystem) Empty() {
+	f.h.t.Helper()
+	f.stop()
+	if err := os.RemoveAll(filepath.Join(f.Dir, "filler")); err != nil {
+		f.h.t.Fatal(err)
 	}
 }
 

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"math"
 	"os"
 	"path/filepath"
 	"time"
@@ -18,9 +19,13 @@ func (c *Configuration) preset() {
 	c.Metrics.Enabled = true
 	c.Restart = Restart{Base: Duration(10 * time.Second), Max: Duration(5 * time.Minute), Reset: Duration(10 * time.Minute)}
 	c.Logs = Logs{MaxSize: 10 << 20, MaxFiles: 5}
+	c.ImageGC = ImageGC{HighThresholdPercent: 85, LowThresholdPercent: belowHigh, MinimumAge: Duration(2 * time.Minute)}
 	c.Parallelism = Parallelism{Starts: 8, Pulls: 3}
 	c.Network.Masquerade = true
 }
+
+// belowHigh stands for a low threshold that the file leaves out.
+const belowHigh = math.MinInt
 
 func (d *Directory) preset() { d.Rescan = Duration(20 * time.Second) }
 
@@ -45,6 +50,9 @@ func (c *Configuration) setDefaults(exeDir string) {
 	fill(&c.ImagesDir, filepath.Join(c.StateDir, "images"))
 	fill(&c.CgroupRoot, "/podstead")
 	fill(&c.OnExit, OnExitKeep)
+	if c.ImageGC.LowThresholdPercent == belowHigh {
+		c.ImageGC.LowThresholdPercent = max(0, c.ImageGC.HighThresholdPercent-5)
+	}
 	fill(&c.Metrics.Address, metrics.DefaultAddress)
 	c.Runtime.setDefaults(c, exeDir)
 	for i := range c.Sources {

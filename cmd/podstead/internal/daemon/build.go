@@ -81,6 +81,7 @@ func (d *daemon) buildRuntime(cfg *config.Configuration, server pod.Node) error 
 			Report: d.containerdChanged,
 		})
 	}
+	d.disks = newDisks(cfg, d.containerd)
 	pause, err := pauseRootfs(cfg)
 	if err != nil {
 		return err
@@ -96,7 +97,9 @@ func (d *daemon) buildRuntime(cfg *config.Configuration, server pod.Node) error 
 		LoggerPath: r.Logger, LogMaxSize: int64(cfg.Logs.MaxSize), LogMaxFiles: cfg.Logs.MaxFiles,
 		RuncBinary: r.Runc, RuncRoot: filepath.Join(cfg.RunDir, "runc"), PauseRootfs: pause,
 		SeccompDir: filepath.Join(cfg.StateDir, seccompFolder), HostsDir: r.HostsDir, Host: host,
+		MakeRoom: d.disks.makeRoom, Available: d.disks.available,
 	})
+	d.disks.runtime = d.runtime
 	return err
 }
 
@@ -122,6 +125,7 @@ func (d *daemon) buildAgent(cfg *config.Configuration, server pod.Node) error {
 		Runtime:    pod.RuntimeState{Mode: cfg.Runtime.Mode, Address: cfg.Runtime.Address},
 		Containers: d.runtime, Images: images{d.runtime, d.archives.Scanned()}, Sandboxes: boxes, Network: d.network, Volumes: d.volumes, Cgroups: d.cgroups,
 		Probes: d.probes, Hooks: hooks{exec}, Verdicts: state.NewVerdicts(filepath.Join(cfg.RunDir, verdictsFile)),
+		Disks: d.disks, GoodImages: state.NewGoodImages(filepath.Join(cfg.StateDir, goodImagesFile)), Collect: imageSettings(cfg.ImageGC),
 		Logs: logRemover{cfg.LogDir}, History: state.NewHistory(filepath.Join(cfg.StateDir, historyFile)),
 		Now: now, Default: manifest.Default, Sources: sourceNames(cfg.Sources), Starts: cfg.Parallelism.Starts, Pulls: cfg.Parallelism.Pulls, Log: d.log.Logger,
 	})
@@ -171,6 +175,13 @@ func planSettings(r config.Restart) plan.Settings {
 	s := plan.DefaultSettings()
 	s.RestartBase, s.RestartMax, s.RestartReset = time.Duration(r.Base), time.Duration(r.Max), time.Duration(r.Reset)
 	return s
+}
+
+func imageSettings(c config.ImageGC) plan.ImageSettings {
+	return plan.ImageSettings{
+		High: c.HighThresholdPercent, Low: c.LowThresholdPercent,
+		MinimumAge: time.Duration(c.MinimumAge), MaximumAge: time.Duration(c.MaximumAge), Pinned: c.Pinned,
+	}
 }
 
 func (d *daemon) buildAPI(cfg *config.Configuration) error {

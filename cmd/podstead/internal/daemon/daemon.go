@@ -51,6 +51,7 @@ type daemon struct {
 	warned     chan struct{}
 	containerd *containerd.Server // nil in mode external
 	runtime    *runtime.Runtime
+	disks      *disks
 	archives   *runtime.ArchiveFolder
 	agent      *agent.Agent
 	sources    *sources

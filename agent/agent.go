@@ -176,6 +176,25 @@ func (a *Agent) Drain(ctx context.Context) error {
 	}
 }
 
+// StoredImages lists the images that are there now, each with why it is not
+// collected and when it was last used.
+func (a *Agent) StoredImages(ctx context.Context) ([]pod.StoredImage, error) {
+	stored, err := a.cfg.Images.StoredImages(ctx)
+	if err != nil {
+		return nil, err
+	}
+	answer := make(chan []pod.StoredImage, 1)
+	a.send(func(l *loop) { answer <- l.withReasons(stored, l.cfg.Now().Moment) })
+	select {
+	case stored = <-answer:
+		return stored, nil
+	case <-a.ended:
+		return nil, context.Canceled
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
 // send gives a fact to the loop, or drops it if the loop has ended.
 func (a *Agent) send(f fact) {
 	select {

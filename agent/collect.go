@@ -62,11 +62,11 @@ func (l *loop) imageUses() plan.Uses {
 	u := plan.Uses{Digests: map[string]string{}, Names: map[string]string{}, Good: l.goodBefore()}
 	for key, w := range l.wants {
 		for _, name := range imageNames(w.Desired) {
-			u.Names[name] = "pod " + key.String()
+			u.Names[name] = key.String()
 		}
 	}
 	for _, key := range sortedKeys(l.pods) {
-		ps, who := l.pods[key], "pod "+key.String()
+		ps, who := l.pods[key], key.String()
 		for _, c := range ps.containers {
 			u.Digests[c.Image.Digest] = who
 		}

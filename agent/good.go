@@ -118,12 +118,12 @@ func (l *loop) goodBefore() map[string]string {
 		for container, images := range containers {
 			switch {
 			case !synced:
-				before[images.Now], before[images.Before] = "pod "+name, "pod "+name
+				before[images.Now], before[images.Before] = name, name
 			case !l.known(name):
 			case l.runsImage(name, container) == images.Now:
-				before[images.Before] = "pod " + name
+				before[images.Before] = name
 			default:
-				before[images.Now] = "pod " + name
+				before[images.Now] = name
 			}
 		}
 	}

@@ -102,7 +102,10 @@ func (m *Manager) readPIDs(at string, s *pod.CgroupStats) error {
 	if limit == none {
 		limit = pod.Unmeasured
 	}
-	s.PIDs = &pod.PIDStats{Current: current, Max: limit}
+	s.PIDs = &pod.PIDStats{Current: current, Max: limit, LimitHits: pod.Unmeasured}
+	if events, err := readTable(dir, "pids.events"); err == nil {
+		s.PIDs.LimitHits = events.orZero("max")
+	}
 	return errors.Join(err1, err2)
 }
 

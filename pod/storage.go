@@ -80,6 +80,17 @@ func (i StoredImage) Name() string {
 	return i.Digest
 }
 
+// InUse tells whether a pod has the image or wants it now.
+func (i StoredImage) InUse() bool {
+	return strings.HasPrefix(i.Kept, KeptUsed) || strings.HasPrefix(i.Kept, KeptWanted)
+}
+
+// The beginnings of Kept for images that pods need.
+const (
+	KeptUsed   = "used by pod "
+	KeptWanted = "wanted by pod "
+)
+
 // NoRoom says that an image does not fit on the disk.
 type NoRoom struct {
 	Image string

@@ -160,10 +160,10 @@ func TestCollectLaws(t *testing.T) {
 func TestKept(t *testing.T) {
 	s := plan.ImageSettings{Pinned: []string{"registry.example.com/base/*", "redis", "quay.io/*/tool:1"}}
 	u := plan.Uses{
-		Digests: map[string]string{"sha256:used": "pod a/b"},
-		Names:   map[string]string{"nginx": "pod c/d", "nginx:bad name": "nobody", "other.example/x@sha256:" + strings.Repeat("a", 64): "pod e/f"},
+		Digests: map[string]string{"sha256:used": "a/b"},
+		Names:   map[string]string{"nginx": "c/d", "nginx:bad name": "nobody", "other.example/x@sha256:" + strings.Repeat("a", 64): "e/f"},
 		Pulling: []string{"docker.io/library/coming:2"},
-		Good:    map[string]string{"sha256:good": "pod g/h"},
+		Good:    map[string]string{"sha256:good": "g/h"},
 	}
 	named := func(digest string, names ...string) pod.StoredImage {
 		return pod.StoredImage{Digest: digest, Names: names}

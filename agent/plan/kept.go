@@ -30,7 +30,7 @@ func DefaultImageSettings() ImageSettings {
 	return ImageSettings{High: 85, Low: 80, MinimumAge: 2 * time.Minute}
 }
 
-// Uses are what images are needed for; each value says for whom.
+// Uses are what images are needed for; each value names a pod.
 type Uses struct {
 	// Digests are of containers, dead ones included, and of those to come.
 	Digests map[string]string
@@ -56,11 +56,11 @@ func (s ImageSettings) Kept(stored []pod.StoredImage, u Uses) map[string]string 
 
 func (s ImageSettings) kept(img pod.StoredImage, u Uses) string {
 	if who, used := u.Digests[img.Digest]; used {
-		return "used by " + who
+		return pod.KeptUsed + who
 	}
 	for name, who := range u.Names {
 		if bears(img, name) {
-			return "wanted by " + who
+			return pod.KeptWanted + who
 		}
 	}
 	for _, name := range u.Pulling {
@@ -77,7 +77,7 @@ func (s ImageSettings) kept(img pod.StoredImage, u Uses) string {
 		}
 	}
 	if who, good := u.Good[img.Digest]; good {
-		return "the last good one of " + who
+		return "the last good one of pod " + who
 	}
 	return ""
 }

@@ -1,143 +1,148 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/podstead/podstead/test/harness"
 )
 
-func TestExperimentFull(t *testing.T) {
-	for _, c := range []struct {
-		name, dir string
-		size      int
-		under     string
-	}{
-		{"state", "state", 64, "state/containerd"},
-		{"containerd", "state/containerd", 96, ""},
-		{"logs", "log", 32, ""},
-		{"run", "run", 32, ""},
-		{"manifests", "manifests", 32, ""},
-	} {
-		t.Run(c.name, func(t *testing.T) {
+// recovers is how soon after space returned everything has to go on.
+const recovers = 10*time.Second + slack
+
+// fullDisk is a file system of a host that gets full.
+type fullDisk struct {
+	name string
+	// folder is where it is mounted, size its MiB.
+	folder string
+	size   int
+	// inodes lets files run out instead of bytes.
+	inodes int
+	// apart has the folder inside that lies on another one.
+	apart string
+	// use is what status calls it; empty for one that podstead does not watch.
+	use string
+	// waits tells that what is new can't start before there is room.
+	waits bool
+}
+
+var fullDisks = []fullDisk{
+	{name: "Everything", folder: "state", size: 160, use: "images, state", waits: true},
+	{name: "State", folder: "state", size: 64, apart: "state/containerd", use: "state", waits: true},
+	{name: "StateOutOfInodes", folder: "state", size: 64, inodes: 400, apart: "state/containerd", use: "state", waits: true},
+	{name: "Containerd", folder: "state/containerd", size: 128, use: "images", waits: true},
+	{name: "ContainerdOutOfInodes", folder: "state/containerd", size: 128, inodes: 400, use: "images", waits: true},
+	{name: "Logs", folder: "log", size: 32, use: "logs"},
+	{name: "LogsOutOfInodes", folder: "log", size: 32, inodes: 200, use: "logs"},
+	{name: "Run", folder: "run", size: 32, use: "run", waits: true},
+	{name: "Manifests", folder: "manifests", size: 32},
+}
+
+// TestF10_FullDisks fills the file systems that podstead writes to, one at a
+// time, with a flood that takes whatever is given back. What runs goes on, what
+// is deleted goes, podstead and containerd may be killed meanwhile, and when
+// there is room again all is as wanted within seconds.
+func TestF10_FullDisks(t *testing.T) {
+	for _, d := range fullDisks {
+		t.Run(d.name, func(t *testing.T) {
 			t.Parallel()
-			h := harness.New(t, harness.Options{Config: "restart: {base: 1s, max: 2s, reset: 1m}\n"})
-			fs := h.Mount(c.dir, c.size, 0)
-			if c.under != "" {
-				h.Mount(c.under, 200, 0)
-			}
-			h.AddWitnessImage(image)
-			h.Start()
-			h.Eventually(patience, func() error {
-				if l := h.Leaks()["lease"]; len(l) > 0 {
-					return fmt.Errorf("%v", l)
-				}
-				return nil
-			})
-			t.Logf("available %d KiB", fs.Available()>>10)
-			steady := newSubject(t, h, "steady", witness("app"))
-			goes := newSubject(t, h, "goes", witness("app"))
-			loops := newSubject(t, h, "loops", witness("app", "-exit-after", "500ms"))
-			edited := newSubject(t, h, "edited", witness("app"))
-			later := newSubject(t, h, "later", witness("app"))
-			later2 := newSubject(t, h, "later2", witness("app"))
-			for _, s := range []*subject{steady, goes, loops, edited} {
-				s.write("1")
-			}
-			steady.waitGeneration("app", "1")
-			goes.waitGeneration("app", "1")
-			edited.waitGeneration("app", "1")
-			loops.waitLives("app", 3)
-			// manifests to come lie elsewhere
-			for _, s := range []*subject{later, later2} {
-				if c.name != "manifests" {
-					continue
-				}
-				if err := os.WriteFile(filepath.Join(h.Manifests, "."+s.file()), []byte(s.yaml("1")), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			fs.Fill()
-			t.Logf("full: available %d", fs.Available())
-			loopsBefore := len(loops.lives("app"))
-			begun := time.Now()
-			if c.name != "manifests" {
-				later.write("1")
-				edited.write("2")
-			}
-			h.Remove(goes.file())
-			try := func(what string, within time.Duration, cond func() error) {
-				from := time.Now()
-				var err error
-				for time.Since(from) < within {
-					if err = cond(); err == nil {
-						t.Logf("%s: OK after %s", what, time.Since(from).Round(time.Millisecond))
-						return
-					}
-					time.Sleep(100 * time.Millisecond)
-				}
-				t.Errorf("%s: %v", what, err)
-			}
-			gone := func(s *subject) func() error {
-				return func() error {
-					for _, p := range h.Pods() {
-						if p.Name == s.Name {
-							return fmt.Errorf("%s is there: %s", s.Name, p.Status.Phase)
-						}
-					}
-					return nil
-				}
-			}
-			try("goes gone", 30*time.Second, gone(goes))
-			time.Sleep(10 * time.Second)
-			t.Logf("loops had %d runs in %s", len(loops.lives("app"))-loopsBefore, time.Since(begun))
-			out, _ := h.CLI("get", "pods")
-			t.Logf("\n%s", out)
-			out, _ = h.CLI("status")
-			t.Logf("\n%s", out)
-			out, _ = h.CLI("describe", "pod", "later")
-			t.Logf("\n%s", out)
-			out, _ = h.CLI("events")
-			t.Logf("\n%s", out)
-			h.Kill9()
-			h.SignalContainerd(syscall.SIGKILL)
-			h.StartWithoutWaiting()
-			try("ready", 30*time.Second, func() error {
-				if len(h.Bin) == 0 {
-					return nil
-				}
-				return h.Ready()
-			})
-			h.Remove(edited.file())
-			try("edited gone", 30*time.Second, gone(edited))
-			if n := len(steady.lives("app")); n != 1 {
-				t.Errorf("steady has %d runs", n)
-			}
-			if c.name != "manifests" {
-				later2.write("1")
-			}
-			time.Sleep(5 * time.Second)
-			fs.Empty()
-			if c.name == "manifests" {
-				for _, s := range []*subject{later, later2} {
-					os.Rename(filepath.Join(h.Manifests, "."+s.file()), filepath.Join(h.Manifests, s.file()))
-				}
-			}
-			for _, s := range []*subject{later, later2} {
-				try(s.Name+" runs", 40*time.Second, func() error {
-					if l := s.lives("app"); len(l) == 0 {
-						return fmt.Errorf("no run")
-					}
-					return nil
-				})
-			}
-			corrupt, _ := filepath.Glob(filepath.Join(h.Dir, "*", "*corrupt*"))
-			t.Logf("corrupt: %v", corrupt)
-			h.Eventually(patience, func() error { return nil })
+			d.try(t)
 		})
 	}
+}
+
+func (d fullDisk) try(t *testing.T) {
+	h := harness.New(t, harness.Options{Config: "restart: {base: 1s, max: 2s, reset: 1m}\n"})
+	fs := h.Mount(d.folder, d.size, d.inodes)
+	if d.apart != "" {
+		h.Mount(d.apart, 160, 0)
+	}
+	h.AddWitnessImage(image)
+	h.Start()
+	before := settled(h)
+	steady := newSubject(t, h, "steady", witness("app"))
+	goes := newSubject(t, h, "goes", witness("app"))
+	stays := newSubject(t, h, "goes-later", witness("app"))
+	loops := newSubject(t, h, "loops", witness("app", "-exit-after", "500ms"))
+	later := newSubject(t, h, "later", witness("app"))
+	for _, s := range []*subject{steady, goes, stays} {
+		s.run("1")
+	}
+	loops.write("1")
+	loops.waitLives("app", 2)
+
+	if d.inodes > 0 {
+		fs.FillInodes()
+	} else {
+		fs.Fill()
+	}
+	if d.use != "" {
+		h.Eventually(recovers, func() error { return underPressure(h, d.use) })
+		later.write("1")
+	}
+	goes.remove()
+	h.Kill9()
+	h.SignalContainerd(syscall.SIGKILL)
+	h.StartWithoutWaiting()
+	h.WaitReady(patience)
+	stays.remove()
+	if d.waits && len(later.lives("app")) > 0 {
+		t.Error("the disk is full, and what is new runs: this test shows nothing")
+	}
+
+	fs.Empty()
+	if d.use == "" {
+		later.write("1")
+	}
+	h.Eventually(recovers, func() error {
+		if len(later.lives("app")) == 0 {
+			return errors.New("there is room, and what was wanted meanwhile does not run")
+		}
+		return nil
+	})
+	seen := len(loops.lives("app"))
+	loops.waitLives("app", seen+2)
+	h.Eventually(recovers, func() error {
+		if err := underPressure(h, d.use); d.use != "" && err == nil {
+			return errors.New("there is room, and the node is under pressure still")
+		}
+		return nil
+	})
+	if n := len(steady.lives("app")); n != 1 {
+		t.Errorf("the pod that nobody touched had %d runs", n)
+	}
+	for _, s := range []*subject{steady, later, loops} {
+		s.remove()
+	}
+	for _, pattern := range []string{"state/*.corrupt*", "state/*/*.corrupt*", "run/*.corrupt*"} {
+		if damaged, err := filepath.Glob(filepath.Join(h.Dir, pattern)); err != nil || len(damaged) > 0 {
+			t.Errorf("damaged: %v, %v", damaged, err)
+		}
+	}
+	h.NoLeaks(before, time.Minute)
+}
+
+// underPressure tells why a file system is not known to be short of room.
+func underPressure(h *harness.Host, use string) error {
+	n, err := h.Node()
+	if err != nil {
+		return err
+	}
+	for _, c := range n.Status.Conditions {
+		if c.Type != corev1.NodeDiskPressure {
+			continue
+		}
+		if c.Status == corev1.ConditionTrue && strings.Contains(c.Message, "the file system of "+use+" (") {
+			return nil
+		}
+		return fmt.Errorf("%s: %s", c.Status, c.Message)
+	}
+	return errors.New("the node has no such condition")
 }

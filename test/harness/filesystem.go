@@ -126,6 +126,24 @@ func (f *Filesystem) Empty() {
 	}
 }
 
+// Leave takes so much space that a number of MiB is left.
+func (f *Filesystem) Leave(mebibytes int64) {
+	f.h.t.Helper()
+	take := f.Available() - mebibytes<<20
+	file, err := os.OpenFile(filepath.Join(f.Dir, "filler"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		f.h.t.Fatal(err)
+	}
+	f.stop = func() {}
+	info, err := file.Stat()
+	if err != nil {
+		f.h.t.Fatal(err)
+	}
+	if err := errors.Join(syscall.Fallocate(int(file.Fd()), 0, 0, info.Size()+take), file.Close()); err != nil {
+		f.h.t.Fatalf("leave %d MiB of %s: %v", mebibytes, f.Dir, err)
+	}
+}
+
 // Available is how many bytes can be written.
 func (f *Filesystem) Available() int64 {
 	f.h.t.Helper()

@@ -57,8 +57,8 @@ func (f *Filesystem) Fill() {
 	size := 1 << 20
 	f.flood(func() error {
 		n, err := file.Write(make([]byte, size))
-		if n == 0 {
-			size = max(1, size/2)
+		if size = min(2*size, 1<<20); n == 0 {
+			size = max(1, size/4)
 		}
 		return err
 	}, file.Close)
@@ -94,22 +94,24 @@ func (f *Filesystem) flood(take, end func() error) {
 	go func() {
 		defer close(stopped)
 		defer end()
-		for failures := 0; ; {
+		for inARow, told := 0, false; ; {
 			select {
 			case <-stop:
 				return
 			default:
 			}
 			err := take()
-			if err == nil {
-				continue
+			if inARow++; err == nil {
+				inARow = 0
 			}
-			if failures++; failures == 100 {
-				full <- err // its pieces are small by now
+			if inARow < 20 {
+				continue // its pieces are not the smallest yet
 			}
-			if failures >= 100 {
-				time.Sleep(time.Millisecond)
+			if !told {
+				full <- err
+				told = true
 			}
+			time.Sleep(100 * time.Microsecond)
 		}
 	}()
 	if err := <-full; !errors.Is(err, syscall.ENOSPC) {

@@ -82,7 +82,7 @@ func (l *loop) finish(ps *podState, a plan.Action, applied fact, err error) {
 	}
 	ps.rev++
 	l.dirty[ps.key] = true
-	l.storage.left(a)
+	l.storage.left(a, l.cfg.Now().Moment)
 	if applied != nil {
 		applied(l)
 	}

@@ -72,11 +72,13 @@ func (s *storage) failedLately(what string, now pod.Moment) bool {
 	return failed
 }
 
-// left notes that an operation may have left something to be collected.
-func (s *storage) left(a plan.Action) {
+// left notes that an operation may have left something to be collected, and an
+// image unused.
+func (s *storage) left(a plan.Action, now pod.Moment) {
 	switch a.(type) {
 	case plan.Remove, plan.Teardown:
 		s.garbage = true
+		s.soon(now)
 	}
 }
 

@@ -128,10 +128,10 @@ func (f *Filesystem) Empty() {
 	}
 }
 
-// Leave takes so much space that a number of MiB is left.
-func (f *Filesystem) Leave(mebibytes int64) {
+// Leave takes so much space that a number of bytes is left.
+func (f *Filesystem) Leave(bytes int64) {
 	f.h.t.Helper()
-	take := f.Available() - mebibytes<<20
+	take := f.Available() - bytes
 	file, err := os.OpenFile(filepath.Join(f.Dir, "filler"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		f.h.t.Fatal(err)
@@ -142,16 +142,19 @@ func (f *Filesystem) Leave(mebibytes int64) {
 		f.h.t.Fatal(err)
 	}
 	if err := errors.Join(syscall.Fallocate(int(file.Fd()), 0, 0, info.Size()+take), file.Close()); err != nil {
-		f.h.t.Fatalf("leave %d MiB of %s: %v", mebibytes, f.Dir, err)
+		f.h.t.Fatalf("leave %d bytes of %s: %v", bytes, f.Dir, err)
 	}
 }
 
-// Available is how many bytes can be written.
-func (f *Filesystem) Available() int64 {
+// Available is how many bytes can be written, Size how many there are.
+func (f *Filesystem) Available() int64 { st := f.stat(); return int64(st.Bavail) * st.Bsize }
+func (f *Filesystem) Size() int64      { st := f.stat(); return int64(st.Blocks) * st.Bsize }
+
+func (f *Filesystem) stat() syscall.Statfs_t {
 	f.h.t.Helper()
 	var st syscall.Statfs_t
 	if err := syscall.Statfs(f.Dir, &st); err != nil {
 		f.h.t.Fatal(err)
 	}
-	return int64(st.Bavail) * st.Bsize
+	return st
 }

@@ -102,7 +102,7 @@ type NoRoom struct {
 
 func (n *NoRoom) Error() string {
 	const mebi = 1 << 20
-	text := fmt.Sprintf("pull %q: it needs %d MiB of disk, and %d MiB are available", n.Image, (n.Need+mebi-1)/mebi, n.Available/mebi)
+	text := fmt.Sprintf("pull %q: it needs about %d MiB of disk, and %d MiB are available", n.Image, (n.Need+mebi-1)/mebi, n.Available/mebi)
 	if n.Err != nil {
 		text += ": " + n.Err.Error()
 	}

@@ -16,17 +16,20 @@ import (
 	"github.com/podstead/podstead/test/images"
 )
 
-const collectMetrics = "127.0.0.1:19256"
+const (
+	collectMetrics = "127.0.0.1:19256"
+	minimumAge     = 3 * time.Second
+)
 
 // pushBig puts an image into a registry that can't be compressed, of so many
-// MiB.
-func pushBig(t *testing.T, r *images.Registry, tag string, mebibytes int) {
+// MiB; zeros are as many that can.
+func pushBig(t *testing.T, r *images.Registry, tag string, mebibytes, zeros int) {
 	t.Helper()
-	content := make([]byte, mebibytes<<20)
+	content := make([]byte, mebibytes<<20, (mebibytes+zeros)<<20)
 	random := rand.NewChaCha8([32]byte([]byte(fmt.Sprintf("%-32s", tag))))
 	_, _ = random.Read(content) // it never fails
 	img, err := images.FromDebian(t.Context(), images.Options{Files: map[string]images.File{
-		"/big": {Mode: 0o644, Content: content}, "/mark": {Mode: 0o644, Content: []byte(tag + "\n")},
+		"/big": {Mode: 0o644, Content: content[:cap(content)]}, "/mark": {Mode: 0o644, Content: []byte(tag + "\n")},
 	}}, "busybox-static")
 	if err != nil {
 		t.Fatal(err)
@@ -62,7 +65,7 @@ func TestImagesAreCollected(t *testing.T) {
 	r := images.NewRegistry()
 	t.Cleanup(r.Close)
 	h := harness.New(t, harness.Options{Config: "metrics: {address: \"" + collectMetrics + "\"}\n" +
-		"imageGC: {highThresholdPercent: 70, lowThresholdPercent: 62, minimumAge: 3s, pinned: [\"" + r.Host() + "/pinned\"]}\n"})
+		"imageGC: {highThresholdPercent: 70, lowThresholdPercent: 62, minimumAge: " + minimumAge.String() + ", pinned: [\"" + r.Host() + "/pinned\"]}\n"})
 	disk := h.Mount("state/containerd", 320, 0)
 	if err := r.WriteHosts(h.Hosts); err != nil {
 		t.Fatal(err)
@@ -70,7 +73,7 @@ func TestImagesAreCollected(t *testing.T) {
 	addShell(t, h)
 	ref := func(tag string) string { return r.Host() + "/" + tag }
 	for _, tag := range []string{"shop:1", "shop:2", "pinned:1", "old:1", "old:2", "old:3"} {
-		pushBig(t, r, tag, 8)
+		pushBig(t, r, tag, 8, 0)
 	}
 	h.Start()
 
@@ -106,6 +109,8 @@ func TestImagesAreCollected(t *testing.T) {
 		})
 	})
 
+	// Each may go now: only the order decides.
+	time.Sleep(minimumAge + time.Second)
 	// From 29 to 38 percent some 27 MiB are missing, and an image has some 19.
 	disk.Leave(disk.Size() * 29 / 100)
 	h.Eventually(time.Minute, func() error {
@@ -181,4 +186,85 @@ func kept(h *harness.Host, want map[string]string) error {
 		return fmt.Errorf("images: %s", strings.Join(wrong, "; "))
 	}
 	return nil
+}
+
+// TestAnImageThatDoesNotFit: what is not needed makes room for it; what can't
+// fit is not even begun, and what had arrived does not stay.
+func TestAnImageThatDoesNotFit(t *testing.T) {
+	t.Parallel()
+	r := images.NewRegistry()
+	t.Cleanup(r.Close)
+	h := harness.New(t, harness.Options{Config: "imageGC: {highThresholdPercent: 99, minimumAge: 1s}\n"})
+	disk := h.Mount("state/containerd", 192, 0)
+	if err := r.WriteHosts(h.Hosts); err != nil {
+		t.Fatal(err)
+	}
+	addShell(t, h)
+	ref := func(tag string) string { return r.Host() + "/" + tag }
+	pushBig(t, r, "old:1", 16, 0)
+	pushBig(t, r, "tight:1", 40, 0)
+	pushBig(t, r, "huge:1", 120, 0)
+	pushBig(t, r, "swells:1", 8, 200)
+	h.Start()
+	usedOnce(h, "old", ref("old:1"))
+	h.Eventually(time.Minute, func() error { return kept(h, map[string]string{ref("old:1"): "ago no"}) })
+
+	// 86 MiB fit, once the 35 of the old one are free.
+	disk.Leave(64 << 20)
+	h.Write("tight.yaml", pulled("tight", ref("tight:1"), "IfNotPresent"))
+	waiting(h, "tight", "ErrImagePull", "it needs about 1")
+	h.WaitRunning("default/tight", time.Minute)
+	told(h, []string{"removed image " + ref("old:1")}, "events")
+
+	// 120 MiB never fit: they are not even fetched.
+	before := disk.Available()
+	runs(h, "steady", simple("steady", script("while head -c 9000 /dev/zero > /file; do sleep 0.01; done; echo disk full"), "", ""))
+	h.Write("huge.yaml", pulled("huge", ref("huge:1"), "IfNotPresent"))
+	p := waiting(h, "huge", "ErrImagePull", "MiB are available")
+	if w := p.Status.ContainerStatuses[0].State.Waiting; strings.Contains(w.Message, "no space left") {
+		t.Errorf("the pull went on until the disk was full: %s", w.Message)
+	}
+	out, err := h.CLI("logs", "steady")
+	if err != nil || strings.Contains(out, "disk full") {
+		t.Errorf("the pod that writes met a full disk: %v: %s", err, out)
+	}
+
+	// Nobody can know what this one becomes when it is unpacked. What had
+	// arrived goes.
+	h.Write("swells.yaml", pulled("swells", ref("swells:1"), "IfNotPresent"))
+	waiting(h, "swells", "ErrImagePull", "no space left on device")
+	h.Remove("swells.yaml")
+	h.Eventually(time.Minute, func() error {
+		if now := disk.Available(); now < before-4<<20 {
+			return fmt.Errorf("%d MiB are available after the pull that failed, %d were before", now>>20, before>>20)
+		}
+		return nil
+	})
+}
+
+// TestDeadLayersGiveRoomBack: a pod whose work is over keeps its record and its
+// log, and not the disk that it filled.
+func TestDeadLayersGiveRoomBack(t *testing.T) {
+	t.Parallel()
+	h := harness.New(t, harness.Options{Config: "imageGC: {highThresholdPercent: 60, minimumAge: 1s}\n"})
+	disk := h.Mount("state/containerd", 128, 0)
+	addShell(t, h)
+	h.Start()
+	h.Write("job.yaml", simple("job", once("head -c 72000000 /dev/zero > /file", "echo written"), "restartPolicy: Never\n", ""))
+	h.WaitPod("default/job", time.Minute, func(p corev1.Pod) error {
+		if p.Status.Phase != corev1.PodSucceeded {
+			return fmt.Errorf("phase %s", p.Status.Phase)
+		}
+		return nil
+	})
+	h.Eventually(recovers, func() error {
+		if used := disk.Size() - disk.Available(); used > 40<<20 {
+			return fmt.Errorf("%d MiB are in use, want the layer of the dead container gone", used>>20)
+		}
+		return nil
+	})
+	says(t, h, "job", "written")
+	if p, err := h.Pod("default/job"); err != nil || p.Status.Phase != corev1.PodSucceeded {
+		t.Errorf("%v, %v", p.Status, err)
+	}
 }

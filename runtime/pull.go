@@ -36,16 +36,12 @@ func (r *Runtime) Pull(ctx context.Context, ref string, progress func(pod.ImageP
 	if err != nil {
 		return pod.Image{}, failed("pull", ref, err)
 	}
+	defer done()
 	img, err := r.pull(ctx, named, progress)
-	if err == nil {
-		img, err = r.again(ctx, named, img, progress)
+	if err != nil {
+		return pod.Image{}, err
 	}
-	done()
-	if _, full := errors.AsType[*pod.NoRoom](err); full {
-		// What has arrived would only be in the way of others.
-		_ = atEnd(ctx, r.Sweep)
-	}
-	return img, err
+	return r.again(ctx, named, img, progress)
 }
 
 // again pulls once more if layers of the image were collected while it was
@@ -120,7 +116,7 @@ func (r *Runtime) explainPull(ctx, moving context.Context, name string, track *t
 		err = full
 	}
 	if pod.DiskFull(err) {
-		return r.explainFull(ctx, name, track, err)
+		return r.explainFull(name, track, err)
 	}
 	if ctx.Err() == nil && moving.Err() != nil {
 		return fmt.Errorf("pull %q: %w", name, context.Cause(moving))

@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"golang.org/x/sys/unix"
@@ -25,21 +26,17 @@ func (r *Runtime) checkRoom(name string, sum pod.ImageProgress, refuse context.C
 	}
 }
 
-// explainFull tells of a pull for which there was no room, and throws away what
-// had arrived of parts: it would keep the disk full.
-func (r *Runtime) explainFull(ctx context.Context, name string, track *tracker, err error) error {
-	full, ok := err.(*pod.NoRoom) //nolint:errorlint // the cause of a pull's end is not wrapped
-	if !ok {
-		full = &pod.NoRoom{Image: name, Need: unpackFactor * track.sum().Total, Err: native(err)}
-		if r.cfg.Available != nil {
-			// 0 when nobody knows.
-			full.Available, _ = r.cfg.Available()
-		}
+// explainFull tells of a pull for which there was no room. What had arrived of
+// it goes with its lease.
+func (r *Runtime) explainFull(name string, track *tracker, err error) error {
+	if full, ok := errors.AsType[*pod.NoRoom](err); ok {
+		return full
 	}
-	_ = atEnd(ctx, func(ctx context.Context) error {
-		r.dropPartial(ctx, track)
-		return nil
-	})
+	full := &pod.NoRoom{Image: name, Need: unpackFactor * track.sum().Total, Err: native(err)}
+	if r.cfg.Available != nil {
+		// 0 when nobody knows.
+		full.Available, _ = r.cfg.Available()
+	}
 	return full
 }
 

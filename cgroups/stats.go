@@ -115,6 +115,10 @@ func (m *Manager) MemoryUsage(_ context.Context, at string) (int64, error) {
 	if err := m.inside(at); err != nil {
 		return 0, err
 	}
+	return m.memoryUsage(at)
+}
+
+func (m *Manager) memoryUsage(at string) (int64, error) {
 	var s pod.CgroupStats
 	if err := m.readWorkingSet(at, &s); err != nil {
 		return 0, fmt.Errorf("read memory use of cgroup %s: %w", at, err)

@@ -195,6 +195,8 @@ type ImageGC struct {
 type Reserved struct {
 	CPU    Quantity `yaml:"cpu"`
 	Memory Quantity `yaml:"memory"`
+	// PIDs are processes and threads.
+	PIDs int64 `yaml:"pids"`
 }
 
 // Parallelism bounds what is done at once.

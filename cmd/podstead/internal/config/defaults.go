@@ -16,6 +16,7 @@ type presetter interface{ preset() }
 
 func (c *Configuration) preset() {
 	c.PidsLimit = 1024
+	c.Reserved.PIDs = 1000
 	c.Metrics.Enabled = true
 	c.Restart = Restart{Base: Duration(10 * time.Second), Max: Duration(5 * time.Minute), Reset: Duration(10 * time.Minute)}
 	c.Logs = Logs{MaxSize: 10 << 20, MaxFiles: 5}

@@ -117,6 +117,7 @@ func (v *validator) restart(r Restart) {
 
 func (v *validator) amounts(c *Configuration) {
 	v.count("pidsLimit", c.PidsLimit, 1, 4<<20)
+	v.count("reserved.pids", c.Reserved.PIDs, 0, 4<<20)
 	v.count("logs.maxFiles", int64(c.Logs.MaxFiles), 2, 1000)
 	v.count("parallelism.starts", int64(c.Parallelism.Starts), 1, 1000)
 	v.count("parallelism.pulls", int64(c.Parallelism.Pulls), 1, 100)

@@ -61,8 +61,14 @@ func build(o Options, cfg *config.Configuration, log *logger) (*daemon, error) {
 }
 
 func (d *daemon) buildRuntime(cfg *config.Configuration, server pod.Node) error {
-	var err error
-	d.cgroups, err = cgroups.New(cgroups.Config{Root: cfg.CgroupRoot, Capacity: server.Capacity, MaxPIDs: cfg.PidsLimit})
+	tasks, err := podTasks(cfg.Reserved.PIDs)
+	if err != nil {
+		return err
+	}
+	d.cgroups, err = cgroups.New(cgroups.Config{
+		Root: cfg.CgroupRoot, Capacity: server.Capacity, MaxPIDs: cfg.PidsLimit,
+		TotalMemory: totalMemory(server), TotalPIDs: tasks,
+	})
 	if err != nil {
 		return fmt.Errorf("look at the cgroups: %w", err)
 	}

@@ -55,9 +55,11 @@ type Status struct {
 	Restarts int
 	// Err is why it does not run; nil while it does.
 	Err error
-	// Warning tells of something that works worse than it should, such as a
-	// kernel that does not let us lower the score for the OOM killer.
+	// Warning tells of something that works worse than it should.
 	Warning string
+	// Unprotected says why it may be killed when memory runs out, "" if the
+	// kernel spares it.
+	Unprotected string
 }
 
 // Server supervises one containerd.
@@ -130,7 +132,7 @@ func (s *Server) life(ctx context.Context, starts int) error {
 	}
 	defer p.close()
 	s.set(func(st *Status) {
-		*st = Status{PID: p.pid, Since: time.Now(), Restarts: starts, Warning: protect(p.pid)}
+		*st = Status{PID: p.pid, Since: time.Now(), Restarts: starts, Warning: st.Warning, Unprotected: protect(p.pid)}
 	})
 	if err := p.end(ctx); err != nil {
 		return fmt.Errorf("wait for containerd (process %d): %w", p.pid, err)
@@ -182,6 +184,7 @@ func (s *Server) rootFree() error {
 // start starts containerd in a session of its own. As a child of ours it is
 // waited for; when we end, it goes on.
 func (s *Server) start() (*process, error) {
+	s.set(func(st *Status) { st.Warning = "" })
 	if err := s.prepare(); err != nil {
 		return nil, fmt.Errorf("start containerd: %w", err)
 	}

@@ -128,13 +128,9 @@ func lowestOOMScore(capabilities []string) (*int, error) {
 	if slices.Contains(capabilities, "CAP_SYS_RESOURCE") {
 		return nil, nil
 	}
-	text, err := os.ReadFile("/proc/self/oom_score_adj")
-	if err != nil {
-		return nil, fmt.Errorf("read our oom_score_adj: %w", err)
-	}
-	score, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	if err != nil {
-		return nil, fmt.Errorf("read our oom_score_adj: %w", err)
+	score, err := ownOOMScore()
+	if err != nil || score <= oomScore {
+		return nil, err
 	}
 	return &score, nil
 }

@@ -37,6 +37,10 @@ type Config struct {
 	Probes     Probes
 	Hooks      Hooks
 	Verdicts   Verdicts
+	Disks      Disks
+	GoodImages GoodImages
+	// Collect bounds what images take.
+	Collect plan.ImageSettings
 
 	// Now reads CLOCK_BOOTTIME and the wall clock.
 	Now func() pod.Stamp
@@ -178,6 +182,25 @@ func (a *Agent) Alive(ctx context.Context) error {
 	}
 }
 
+// StoredImages lists the images that are there now, each with why it is not
+// collected and when it was last used.
+func (a *Agent) StoredImages(ctx context.Context) ([]pod.StoredImage, error) {
+	stored, err := a.cfg.Images.StoredImages(ctx)
+	if err != nil {
+		return nil, err
+	}
+	answer := make(chan []pod.StoredImage, 1)
+	a.send(func(l *loop) { answer <- l.withReasons(stored, l.cfg.Now().Moment) })
+	select {
+	case stored = <-answer:
+		return stored, nil
+	case <-a.ended:
+		return nil, context.Canceled
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
 // send gives a fact to the loop, or drops it if the loop has ended.
 func (a *Agent) send(f fact) {
 	select {
@@ -198,6 +221,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	l := newLoop(a, func(work func(context.Context)) { workers.Go(func() { work(ctx) }) })
 	l.spawn(l.watch)
 	l.loadVerdicts()
+	l.loadGood()
 	if err := l.loadHistory(); err != nil {
 		l.counts.change().Recoveries++
 		l.event(pod.Key{}, warning, "StateRecovered", fmt.Sprintf("the history of instances could not be read and is begun anew: %v", err))

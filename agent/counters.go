@@ -26,6 +26,7 @@ func (c *counts) change() *pod.Counters {
 	if c.shared || n.Operations == nil {
 		n.Restarts, n.Operations, n.Pulls = copied(n.Restarts), copied(n.Operations), copied(n.Pulls)
 		n.SourceStates, n.Leftovers = copied(n.SourceStates), copied(n.Leftovers)
+		n.ImagesCollected = copied(n.ImagesCollected)
 		c.shared = false
 	}
 	return n

@@ -82,6 +82,7 @@ func (l *loop) finish(ps *podState, a plan.Action, applied fact, err error) {
 	}
 	ps.rev++
 	l.dirty[ps.key] = true
+	l.storage.left(a, l.cfg.Now().Moment)
 	if applied != nil {
 		applied(l)
 	}
@@ -146,6 +147,12 @@ func (l *loop) fail(ps *podState, a plan.Action, err error) {
 	f := plan.Failure{Count: ps.failed[a.Name()].Count + 1, At: l.cfg.Now().Moment, Message: err.Error()}
 	if refused, ok := errors.AsType[*pod.Refused](err); ok {
 		f.Reason, f.Message = refused.Reason, refused.Message
+	}
+	if f.Full = pod.DiskFull(err); f.Full {
+		l.storage.soon(f.At)
+	}
+	if room, ok := errors.AsType[*pod.NoRoom](err); ok {
+		f.Need = room.Need
 	}
 	ps.failed[a.Name()] = f
 	l.event(ps.key, warning, orDefault(f.Reason, "Failed"), f.Message)

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"time"
 
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	corev1 "k8s.io/api/core/v1"
@@ -37,6 +38,9 @@ type Containers interface {
 	// ends what is left of its processes and deletes its task. The answer
 	// has StateDead and its Exit.
 	Reap(ctx context.Context, id string) (pod.Container, error)
+	// DropLayer deletes the writable layer of a dead container, of which the
+	// record stays. The space is free after the next Images.Sweep.
+	DropLayer(ctx context.Context, id string) (pod.Container, error)
 	// Remove deletes a dead container's record, snapshot and links, not its
 	// logs.
 	Remove(ctx context.Context, id string) error
@@ -59,7 +63,33 @@ type Images interface {
 	// Pull fetches and unpacks an image and checks that this host can run
 	// it. It fails when nothing moved for its stall limit, never by a total
 	// time limit.
+	// *pod.NoRoom says that there is no room for it.
 	Pull(ctx context.Context, ref string, progress func(pod.ImageProgress)) (pod.Image, error)
+	// StoredImages lists every image that is there, sorted by digest.
+	StoredImages(ctx context.Context) ([]pod.StoredImage, error)
+	// RemoveImage deletes an image under all its names and returns when its
+	// space is free.
+	RemoveImage(ctx context.Context, img pod.StoredImage) error
+	// NoteUse records when an image was last used.
+	NoteUse(ctx context.Context, digest string, at time.Time) error
+	// Sweep deletes what nothing refers to any more and returns when its space
+	// is free.
+	Sweep(ctx context.Context) error
+}
+
+// Disks measures the file systems.
+type Disks interface {
+	// Filesystems measures those that podstead and its pods write to, sorted
+	// by path. With an error it is at least what could be measured.
+	Filesystems(ctx context.Context) ([]pod.Filesystem, error)
+}
+
+// GoodImages keeps which images the containers of each pod ran well, by
+// "namespace/name" and container. It may be lost: then the images of former
+// versions may be removed.
+type GoodImages interface {
+	Load() (map[string]map[string]pod.RunImages, error)
+	Save(images map[string]map[string]pod.RunImages) error
 }
 
 // Sandboxes makes what the containers of a pod share, except its network,

@@ -66,6 +66,9 @@ type fake struct {
 	unset error
 	// listeners hold ports of the host.
 	listeners []pod.Listener
+	disk      fakeDisk
+	// big images need so much room.
+	big map[string]int64
 }
 
 func newFake() *fake {
@@ -257,6 +260,9 @@ func (f *fake) Pull(ctx context.Context, ref string, _ func(pod.ImageProgress)) 
 	}
 	err = f.do(ctx, "pull "+ref, func() error {
 		f.pulls[ref]++
+		if need := f.big[ref]; f.disk.size-f.disk.used < need {
+			return &pod.NoRoom{Image: ref, Need: need, Available: f.disk.size - f.disk.used}
+		}
 		if !f.images[ref] {
 			return fmt.Errorf("pull %q: not found", ref)
 		}

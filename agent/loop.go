@@ -73,6 +73,7 @@ type loop struct {
 	retarget bool
 	network  networkState
 	ports    listening
+	storage  storage
 }
 
 func newLoop(a *Agent, spawn func(func(context.Context))) *loop {
@@ -90,7 +91,7 @@ func newLoop(a *Agent, spawn func(func(context.Context))) *loop {
 		history: map[string]int{},
 		counts:  counts{pulls: map[string]pod.Moment{}},
 
-		verdicts: map[pod.ProbeID]pod.ProbeVerdict{}, network: networkState{changed: true},
+		verdicts: map[pod.ProbeID]pod.ProbeVerdict{}, network: networkState{changed: true}, storage: newStorage(),
 	}
 	for i, name := range a.cfg.Sources {
 		l.sources[name] = pod.SourceState{Name: name, Priority: i}
@@ -142,6 +143,7 @@ func (l *loop) step() time.Duration {
 	}
 	l.ping(now.Moment)
 	l.measure(now.Moment)
+	l.lookAtDisks(now)
 	l.setProbes()
 	l.setNetwork(now.Moment)
 	l.listen(now.Moment)
@@ -168,6 +170,9 @@ func (l *loop) sleep(now pod.Moment) time.Duration {
 	}
 	if l.drain != nil && l.drain.again != 0 {
 		d = min(d, l.drain.again.Sub(now))
+	}
+	if !l.storage.busy {
+		d = min(d, l.storage.at.Sub(now))
 	}
 	for _, ps := range l.pods {
 		if ps.wake != 0 {

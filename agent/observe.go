@@ -229,6 +229,7 @@ func (l *loop) podState(key pod.Key) *podState {
 func (l *loop) runtimeUp() {
 	l.runtime.Up, l.runtime.Error, l.runtime.Since = true, "", l.cfg.Now().Wall
 	l.unmerged, l.unpublished = true, true
+	l.storage.at = l.cfg.Now().Moment
 	for key := range l.pods {
 		l.dirty[key] = true
 	}

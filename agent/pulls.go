@@ -69,6 +69,10 @@ func (l *loop) dispatchPull(ps *podState, a plan.Pull) {
 		return
 	}
 	now := l.cfg.Now().Moment
+	if l.storage.removing != "" {
+		l.waiting = append(l.waiting, ps.key)
+		return
+	}
 	if at := l.pullSlot(now); at > now {
 		l.pullAt = at
 		l.waiting = append(l.waiting, ps.key)
@@ -161,6 +165,7 @@ func (l *loop) pulled(a plan.Pull, got pod.Image, note string, err error) {
 	if err == nil {
 		img.present = &got
 	}
+	l.storage.stale = true
 	for _, key := range sortedKeys(waiters) {
 		ps := l.pods[key]
 		if ps == nil {
@@ -181,6 +186,7 @@ func (l *loop) pulled(a plan.Pull, got pod.Image, note string, err error) {
 // imagesChanged forgets the failures of pulls, since an image may be there
 // now, and what was known to be present, since it may have changed.
 func (l *loop) imagesChanged() {
+	l.storage.stale = true
 	for _, img := range l.images {
 		img.present = nil
 	}

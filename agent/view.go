@@ -153,7 +153,7 @@ func (l *loop) publishSnapshot(now pod.Stamp) {
 	l.version++
 	s := &pod.Snapshot{
 		Version: l.version, Time: now.Wall, Node: l.node,
-		Events: l.events.all(), Runtime: l.runtime, Counters: l.counters(),
+		Events: l.events.all(), Runtime: l.runtime, Counters: l.counters(), Disk: l.storage.disk,
 	}
 	if l.drain != nil {
 		s.Draining = pod.Draining{Reason: l.drain.Reason, Since: l.drain.begun}

@@ -142,6 +142,11 @@ func (c *Client) Status(ctx context.Context) (*Status, error) {
 	return get[Status](ctx, c, "/podstead/v1/status", nil)
 }
 
+// Images lists the stored images.
+func (c *Client) Images(ctx context.Context) (*StoredImageList, error) {
+	return get[StoredImageList](ctx, c, "/podstead/v1/images", nil)
+}
+
 // Version tells which podstead answers.
 func (c *Client) Version(ctx context.Context) (*Version, error) {
 	return get[Version](ctx, c, "/version", nil)

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"fmt"
 	"net/http"
 
 	corev1 "k8s.io/api/core/v1"
@@ -45,6 +46,19 @@ func (s *Server) detailsOf(v pod.View, snap *pod.Snapshot) Details {
 	return d
 }
 
+// images lists the stored images.
+func (s *Server) images(w http.ResponseWriter, r *http.Request) {
+	stored, err := s.cfg.Control.StoredImages(r.Context())
+	if err != nil {
+		writeError(w, fmt.Errorf("list the images: %w", err))
+		return
+	}
+	if stored == nil {
+		stored = []pod.StoredImage{}
+	}
+	writeJSON(w, http.StatusOK, StoredImageList{Items: stored})
+}
+
 func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
 	snap, err := s.latest()
 	if err != nil {
@@ -54,6 +68,7 @@ func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
 	st := Status{
 		Version: s.cfg.Version, Node: Node(snap.Node), Runtime: snap.Runtime, Draining: snap.Draining, Time: snap.Time,
 		Sources: []Source{}, Images: []Image{}, Pods: map[corev1.PodPhase]int{},
+		Requested: snap.Requested(), Disk: snap.Disk,
 	}
 	if s.cfg.Configuration != nil {
 		st.Configuration = s.cfg.Configuration()

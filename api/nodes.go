@@ -66,7 +66,7 @@ func (s *Server) nodeOf(snap *pod.Snapshot) corev1.Node {
 		ObjectMeta: metav1.ObjectMeta{Name: snap.Node.Name, ResourceVersion: version(snap), Labels: map[string]string{corev1.LabelHostname: snap.Node.Name}},
 		Status: corev1.NodeStatus{
 			Capacity: snap.Node.Capacity, Allocatable: snap.Node.Allocatable, NodeInfo: s.cfg.NodeInfo,
-			Conditions: []corev1.NodeCondition{readyCondition(snap)},
+			Conditions: []corev1.NodeCondition{diskCondition(snap), readyCondition(snap)},
 		},
 	}
 	n.Status.NodeInfo.SystemUUID, n.Status.NodeInfo.BootID = snap.Node.ID, snap.Node.BootID
@@ -95,6 +95,21 @@ func readyCondition(snap *pod.Snapshot) corev1.NodeCondition {
 	if !snap.Runtime.Up {
 		c.Status, c.Reason = corev1.ConditionFalse, "RuntimeDown"
 		c.Message = fmt.Sprintf("containerd at %s does not answer: %s", snap.Runtime.Address, snap.Runtime.Error)
+	}
+	return c
+}
+
+// diskCondition is true while a file system is short of room.
+func diskCondition(snap *pod.Snapshot) corev1.NodeCondition {
+	c := corev1.NodeCondition{
+		Type: corev1.NodeDiskPressure, Status: corev1.ConditionFalse, Reason: "HasNoDiskPressure", Message: "every file system has room",
+		LastHeartbeatTime: metav1.NewTime(snap.Time), LastTransitionTime: metav1.NewTime(snap.Disk.Since),
+	}
+	switch pressure := snap.Disk.Pressure(); {
+	case snap.Disk.Filesystems == nil:
+		c.Status, c.Reason, c.Message = corev1.ConditionUnknown, "NotMeasured", "the file systems have not been measured yet"
+	case pressure != "":
+		c.Status, c.Reason, c.Message = corev1.ConditionTrue, "HasDiskPressure", pressure
 	}
 	return c
 }

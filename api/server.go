@@ -4,7 +4,7 @@
 //
 // Paths, beside those of Kubernetes (/api/v1/pods, /api/v1/nodes,
 // /api/v1/events, /apis/metrics.k8s.io/v1beta1/pods and nodes with their log, exec, portforward and watch), are
-// /podstead/v1/pods, /podstead/v1/status, .../reload, .../restart, /healthz, /readyz and
+// /podstead/v1/pods, /podstead/v1/status, /podstead/v1/images, .../reload, .../restart, /healthz, /readyz and
 // /version. Every error is a metav1.Status.
 package api
 
@@ -38,6 +38,8 @@ type Control interface {
 	// Restart stops the named container, all of the pod's when container is
 	// empty, so that its restart follows. It returns when the order is taken.
 	Restart(ctx context.Context, key pod.Key, container string) error
+	// StoredImages lists the images that are there, with why each is kept.
+	StoredImages(ctx context.Context) ([]pod.StoredImage, error)
 }
 
 // Executor runs commands in containers.

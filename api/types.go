@@ -27,6 +27,11 @@ type Status struct {
 	Runtime pod.RuntimeState `json:"runtime"`
 	Sources []Source         `json:"sources"`
 	Images  []Image          `json:"images"`
+	// Requested is what pods request of cpu and memory, those aside that wait
+	// for room.
+	Requested corev1.ResourceList `json:"requested,omitempty"`
+	// Disk tells how full the file systems are.
+	Disk pod.Disk `json:"disk"`
 	// Pods counts pods by phase.
 	Pods     map[corev1.PodPhase]int `json:"pods"`
 	Draining pod.Draining            `json:"draining,omitzero"`
@@ -85,6 +90,11 @@ type Image struct {
 	Layers     int       `json:"layers,omitempty"`
 	Error      string    `json:"error,omitempty"`
 	NextTry    time.Time `json:"nextTry,omitzero"`
+}
+
+// StoredImageList is the answer of /podstead/v1/images.
+type StoredImageList struct {
+	Items []pod.StoredImage `json:"items"`
 }
 
 // Details is a pod with everything that the Kubernetes API has no place for.

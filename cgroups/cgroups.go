@@ -33,6 +33,9 @@ type Config struct {
 	Capacity corev1.ResourceList
 	// MaxPIDs bounds the tasks of each pod; 1024 if 0, no bound if negative.
 	MaxPIDs int64
+	// TotalMemory, in bytes, and TotalPIDs, in tasks, bound what all pods may
+	// have together; no bound if 0.
+	TotalMemory, TotalPIDs int64
 	// AllowUnenforced lets pods run whose limits this host can't enforce;
 	// otherwise Prepare refuses them. Unenforced tells of them either way.
 	AllowUnenforced bool
@@ -157,7 +160,12 @@ func (m *Manager) Prepare(ctx context.Context, uid types.UID, p *corev1.Pod) err
 	if err := m.write(at, want); err != nil {
 		return fmt.Errorf("prepare cgroup %s: %w", at, err)
 	}
-	return m.weighTiers()
+	if err := m.weighTiers(); err != nil {
+		return err
+	}
+	// What is wrong with it, Check tells.
+	_ = m.holdTotal(ctx)
+	return nil
 }
 
 // Grow raises the pod's limits to cover want wherever they are below it. It
@@ -207,7 +215,14 @@ func (m *Manager) Shrink(ctx context.Context, uid types.UID, want *corev1.Pod) e
 // managers take controllers away from the root of cgroup v2 at times. It
 // gives back what was taken, and tells so: the limits of every pod must then
 // be prepared again. It is cheap enough to be called every minute.
-func (m *Manager) Check(context.Context) (restored bool, err error) {
+func (m *Manager) Check(ctx context.Context) (restored bool, err error) {
+	if restored, err = m.giveBack(); err != nil {
+		return restored, err
+	}
+	return restored, m.holdTotal(ctx)
+}
+
+func (m *Manager) giveBack() (restored bool, err error) {
 	if m.layout.mode != V2 {
 		return false, nil
 	}

@@ -35,6 +35,10 @@ func (m *Manager) readAll(at string, s *pod.CgroupStats, parts ...part) error {
 	if err := m.inside(at); err != nil {
 		return err
 	}
+	return m.readParts(at, s, parts...)
+}
+
+func (m *Manager) readParts(at string, s *pod.CgroupStats, parts ...part) error {
 	r := m.reader()
 	defer m.free(r)
 	for _, read := range parts {
@@ -135,15 +139,25 @@ func (m *Manager) readPIDs(r *reader, at string, s *pod.CgroupStats) error {
 	if limit == none {
 		limit = pod.Unmeasured
 	}
-	s.PIDs = &pod.PIDStats{Current: current, Max: limit}
+	s.PIDs = &pod.PIDStats{Current: current, Max: limit, LimitHits: pod.Unmeasured}
+	if events, err := r.table("pids.events"); err == nil {
+		s.PIDs.LimitHits = events.orZero("max")
+	}
 	return errors.Join(err, err1)
 }
 
 // MemoryUsage returns the bytes that a cgroup can't give back: what is
 // charged less inactive page cache; 0 where the host does not count memory.
 func (m *Manager) MemoryUsage(_ context.Context, at string) (int64, error) {
+	if err := m.inside(at); err != nil {
+		return 0, err
+	}
+	return m.memoryUsage(at)
+}
+
+func (m *Manager) memoryUsage(at string) (int64, error) {
 	var s pod.CgroupStats
-	if err := m.readAll(at, &s, m.readWorkingSet); err != nil {
+	if err := m.readParts(at, &s, m.readWorkingSet); err != nil {
 		return 0, err
 	}
 	if s.Memory == nil {

@@ -22,7 +22,7 @@ func wantStats(mode Mode) pod.CgroupStats {
 			Mapped: 5 << 20, Kernel: 256 << 10, Peak: 80 << 20, ActiveFile: 10 << 20, InactiveFile: 20 << 20, Dirty: 8192,
 			PageFaults: 900, MajorFaults: 9, OwnPageFaults: 900, OwnMajorFaults: 9, OOMKills: 2, LimitHits: 12, HighEvents: 3,
 			RefaultFile: 5, RefaultAnon: 4, PageScan: 77},
-		PIDs: &pod.PIDStats{Current: 5, Max: 1024},
+		PIDs: &pod.PIDStats{Current: 5, Max: 1024, LimitHits: 7},
 		IO: []pod.DeviceStats{
 			{Device: "/dev/vda", ReadBytes: 4096, WriteBytes: 8192, Reads: 1, Writes: 2},
 			{Device: "7:3", ReadBytes: 10, WriteBytes: 20, Reads: 3, Writes: 4},

@@ -97,6 +97,7 @@ func processFamilies() []family {
 	return []family{
 		ofSubject("container_threads", gauge, "Tasks: threads of all processes.", pids(func(p *pod.PIDStats) int64 { return p.Current })),
 		ofSubject("container_threads_max", gauge, "How many tasks there may be. Only with a limit.", pids(func(p *pod.PIDStats) int64 { return p.Max })),
+		ofSubject("podstead_pids_limit_hits_total", counter, "How often a process or thread could not be begun because of a limit. The kernel counts it at the container or at the pod, by its version.", pids(func(p *pod.PIDStats) int64 { return p.LimitHits })),
 		ofSubject("container_processes", gauge, "Processes, counted once a minute.", sampled(func(p pod.ProcessStats) int64 { return p.Processes })),
 		ofSubject("container_file_descriptors", gauge, "Open file descriptors of the first 64 processes, counted once a minute.",
 			sampled(func(p pod.ProcessStats) int64 { return p.FileDescriptors })),

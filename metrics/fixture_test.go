@@ -97,6 +97,10 @@ func snapshot() *pod.Snapshot {
 		Node:    pod.Node{ID: "node", Name: "edge", HostIPs: []string{"192.0.2.1"}, BootID: "boot", Capacity: list("4", "8Gi"), Allocatable: list("3500m", "7Gi")},
 		Pods:    []pod.View{leaving(), web, crashing()},
 		Runtime: pod.RuntimeState{Up: true, Version: "v2.3.4"},
+		Disk: pod.Disk{Stuck: "no image can be removed", Filesystems: []pod.Filesystem{
+			{Uses: []string{"state", "images"}, Path: "/var/lib/podstead", Size: 100 << 30, Available: 10 << 30, Inodes: 1000, InodesFree: 900, Pressure: "it is short"},
+			{Uses: []string{"run"}, Path: "/run/podstead", Size: 1 << 30, Available: 1 << 29},
+		}},
 		Sources: []pod.SourceState{
 			{Name: "fleet", Error: "get: timeout", ErrorReason: "timeout", Held: []pod.Key{{Namespace: "shop", Name: "db"}}},
 			{Name: "local", Synced: true, Pods: []pod.Desired{wanted, wanted}, LastSuccess: born.Add(59 * time.Minute),
@@ -112,6 +116,7 @@ func snapshot() *pod.Snapshot {
 			PullSeconds: h, StartSeconds: h, Relists: h, RelistGaps: h,
 			SourceStates: map[pod.SourceResult]uint64{{Source: "local", Result: "success"}: 7, {Source: "fleet", Result: "timeout"}: 2},
 			Leftovers:    map[string]uint64{"cgroup": 1}, Recoveries: 1, Queued: 2, Running: 3,
+			ImagesCollected: map[string]uint64{"space": 3}, ImageBytes: 5 << 20, LayersDropped: 4, CollectErrors: 1,
 		},
 	}
 }
@@ -130,7 +135,7 @@ func stats() pod.CgroupStats {
 		Memory: &pod.MemoryStats{Usage: 70 << 20, WorkingSet: 50 << 20, RSS: 40 << 20, Cache: 30 << 20, Swap: 1 << 20, Mapped: 5 << 20, Kernel: 256 << 10,
 			Peak: 80 << 20, ActiveFile: 10 << 20, InactiveFile: 20 << 20, Dirty: 8192, PageFaults: 900, MajorFaults: 9, OwnPageFaults: 800, OwnMajorFaults: 8,
 			OOMKills: 2, LimitHits: 12, HighEvents: 3, RefaultFile: 5, RefaultAnon: 4, PageScan: 77},
-		PIDs:     &pod.PIDStats{Current: 5, Max: 1024},
+		PIDs:     &pod.PIDStats{Current: 5, Max: 1024, LimitHits: 3},
 		IO:       []pod.DeviceStats{{Device: "/dev/vda", ReadBytes: 4096, WriteBytes: 8192, Reads: 1, Writes: 2}},
 		Pressure: &pod.PressureStats{CPU: pod.StallStats{Some: 3 * time.Second, Full: 2 * time.Second}, Memory: pod.StallStats{Some: time.Second}, IO: pod.StallStats{Some: 5 * time.Second}},
 	}

@@ -49,6 +49,7 @@ func kubeletFamilies() []family {
 		one("kubelet_started_pods_total", counter, "Pods of which all containers were started.", func(v *view) float64 { return float64(counters(v).StartSeconds.Count) }),
 		one("kubelet_started_containers_total", counter, "Starts of containers, pause containers included.", func(v *view) float64 { return float64(counters(v).Operations["start"].Seconds.Count) }),
 		one("kubelet_started_containers_errors_total", counter, "Starts of containers that failed.", func(v *view) float64 { return float64(counters(v).Operations["start"].Errors) }),
+		collected("kubelet_image_garbage_collected_total", "Images that were removed: for space, or because of their age."),
 		timing("kubelet_pod_start_duration_seconds", "Time from a pod being wanted to all its containers being started.", func(c *pod.Counters) pod.Histogram { return c.StartSeconds }),
 		timing("kubelet_pleg_relist_duration_seconds", "How long it took to list everything that there is.", func(c *pod.Counters) pod.Histogram { return c.Relists }),
 		timing("kubelet_pleg_relist_interval_seconds", "Time between two listings of everything.", func(c *pod.Counters) pod.Histogram { return c.RelistGaps }),

@@ -24,7 +24,7 @@ func nodeFamilies() []family {
 		}, "kernel_version", "os_image", "container_runtime_version", "kubelet_version", "internal_ip", "machine_id"),
 		of("kube_node_role", "The role of this server: worker; always 1.", func(_ *view, row rowOf) { row(1, "worker") }, "role"),
 		of("kube_node_spec_unschedulable", "1 when no pods are taken: never.", func(_ *view, row rowOf) { row(0) }),
-		of("kube_node_status_condition", "1 for what is so of a condition. Ready is whether containerd answers; pressure on the server is not judged, so that it is unknown.",
+		of("kube_node_status_condition", "1 for what is so of a condition. Ready is whether containerd answers, DiskPressure whether a file system is short of room; pressure on memory and processes is not judged, so that it is unknown.",
 			nodeConditions, "condition", "status"),
 		of("kube_node_status_capacity", "What this server has.", func(v *view, row rowOf) { resourceRows(v.snap.Node.Capacity, nodeRow(row)) }, "resource", "unit"),
 		of("kube_node_status_allocatable", "What this server has for pods.", func(v *view, row rowOf) { resourceRows(v.snap.Node.Allocatable, nodeRow(row)) }, "resource", "unit"),
@@ -39,16 +39,23 @@ func nodeRow(row rowOf) func(value float64, resource, unit string) {
 func nodeConditions(v *view, row rowOf) {
 	for _, c := range []corev1.NodeConditionType{corev1.NodeReady, corev1.NodeMemoryPressure, corev1.NodeDiskPressure, corev1.NodePIDPressure} {
 		is := corev1.ConditionUnknown
-		if c == corev1.NodeReady {
-			is = corev1.ConditionFalse
-			if v.snap.Runtime.Up {
-				is = corev1.ConditionTrue
-			}
+		switch {
+		case c == corev1.NodeReady:
+			is = holds(v.snap.Runtime.Up)
+		case c == corev1.NodeDiskPressure && v.snap.Disk.Filesystems != nil:
+			is = holds(v.snap.Disk.Pressure() != "")
 		}
 		row(boolean(is == corev1.ConditionTrue), string(c), "true")
 		row(boolean(is == corev1.ConditionFalse), string(c), "false")
 		row(boolean(is == corev1.ConditionUnknown), string(c), "unknown")
 	}
+}
+
+func holds(is bool) corev1.ConditionStatus {
+	if is {
+		return corev1.ConditionTrue
+	}
+	return corev1.ConditionFalse
 }
 
 func namespaces(v *view, row emit) {

@@ -47,6 +47,11 @@ type Counters struct {
 	SourceStates map[SourceResult]uint64
 	// Leftovers counts what an earlier podstead left and was removed, by kind.
 	Leftovers map[string]uint64
+	// ImagesCollected counts images that were removed, by reason: space or age.
+	ImagesCollected map[string]uint64
+	// ImageBytes is what they took, LayersDropped counts writable layers of
+	// dead containers, CollectErrors what could not be removed.
+	ImageBytes, LayersDropped, CollectErrors uint64
 	// Recoveries counts damaged records that were begun anew.
 	Recoveries uint64
 	// Queued are pods that wait for a free slot, Running operations in flight.

@@ -1,8 +1,25 @@
 package pod
 
-import "errors"
+import (
+	"errors"
+	"strings"
+	"syscall"
+)
 
 // ErrUnavailable is wrapped by the error of an operation when the thing below
 // it can't be asked at all (containerd is down). Nothing is concluded from it
 // but that the question has to be asked again.
 var ErrUnavailable = errors.New("unavailable")
+
+// DiskFull tells whether something failed because there was no room to write.
+// What comes from other processes is known by the kernel's words.
+func DiskFull(err error) bool {
+	if err == nil {
+		return false
+	}
+	if _, ok := errors.AsType[*NoRoom](err); ok || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return true
+	}
+	text := err.Error()
+	return strings.Contains(text, "no space left on device") || strings.Contains(text, "disk quota exceeded")
+}

@@ -136,6 +136,8 @@ type Container struct {
 	CgroupPath string
 	// LogPath is the CRI log file of this run.
 	LogPath string
+	// Layer tells that its writable layer is there.
+	Layer bool
 	// Logger says what is wrong with the writing of its output, "" when
 	// nothing is.
 	Logger string

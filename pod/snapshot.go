@@ -22,6 +22,8 @@ type Snapshot struct {
 	Draining Draining
 	// Images in use or being pulled.
 	Images []ImageView
+	// Disk is how the file systems are.
+	Disk Disk
 	// Counters are what was counted since podstead was started.
 	Counters Counters
 }

@@ -52,6 +52,8 @@ type PIDStats struct {
 	Current int64
 	// Max is the limit, Unmeasured for none.
 	Max int64
+	// LimitHits counts the tasks that a limit kept from beginning.
+	LimitHits int64
 }
 
 // DeviceStats is what was read from and written to a block device.

@@ -24,8 +24,12 @@ const (
 	DefaultSettle = 200 * time.Millisecond
 )
 
-// retryPause is how long an import waits for a containerd that is down.
-const retryPause = time.Second
+// retryPause is how long an import waits for a containerd that is down,
+// roomPause how long for room on the disk.
+const (
+	retryPause = time.Second
+	roomPause  = 5 * time.Second
+)
 
 // Labels of imported images that tell which content they came from.
 const (
@@ -89,13 +93,20 @@ type fileStat struct {
 	mtime int64
 }
 
+// visited is a file that was imported or refused. One that waits for room on
+// the disk is tried again.
+type visited struct {
+	stat  fileStat
+	waits bool
+}
+
 func (s fileStat) label(path string) string {
 	return strconv.FormatInt(s.size, 10) + ":" + strconv.FormatInt(s.mtime, 10) + ":" + filepath.Base(path)
 }
 
 // Run watches the folder until ctx ends. Without inotify the rescans do.
 func (a *ArchiveFolder) Run(ctx context.Context) error {
-	if err := os.MkdirAll(a.cfg.Dir, 0o755); err != nil {
+	if err := os.MkdirAll(a.cfg.Dir, 0o755); err != nil && !unwritable(err) {
 		return fmt.Errorf("make image folder: %w", err)
 	}
 	var events <-chan fsnotify.Event
@@ -105,7 +116,7 @@ func (a *ArchiveFolder) Run(ctx context.Context) error {
 			events = w.Events
 		}
 	}
-	done := map[string]fileStat{}
+	done := map[string]visited{}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	scanned := false
@@ -117,7 +128,7 @@ func (a *ArchiveFolder) Run(ctx context.Context) error {
 			timer.Reset(a.cfg.Settle)
 		case <-timer.C:
 			next := a.scan(ctx, done)
-			if !scanned && next == a.cfg.Rescan {
+			if !scanned && (next == a.cfg.Rescan || next == roomPause) {
 				scanned = true
 				close(a.scanned)
 			}
@@ -127,7 +138,7 @@ func (a *ArchiveFolder) Run(ctx context.Context) error {
 }
 
 // scan imports what is new and returns when to look again.
-func (a *ArchiveFolder) scan(ctx context.Context, done map[string]fileStat) time.Duration {
+func (a *ArchiveFolder) scan(ctx context.Context, done map[string]visited) time.Duration {
 	next := a.cfg.Rescan
 	entries, err := os.ReadDir(a.cfg.Dir)
 	if err != nil {
@@ -152,13 +163,14 @@ func (a *ArchiveFolder) scan(ctx context.Context, done map[string]fileStat) time
 }
 
 // visit imports one file if it is new, and returns when to look again.
-func (a *ArchiveFolder) visit(ctx context.Context, path string, done map[string]fileStat) time.Duration {
+func (a *ArchiveFolder) visit(ctx context.Context, path string, done map[string]visited) time.Duration {
 	info, err := os.Stat(path)
 	if err != nil || !info.Mode().IsRegular() {
 		return a.cfg.Rescan
 	}
 	stat := fileStat{info.Size(), info.ModTime().UnixNano()}
-	if done[path] == stat {
+	before := done[path]
+	if before == (visited{stat: stat}) {
 		return a.cfg.Rescan
 	}
 	// A file that was renamed into place was last written before.
@@ -169,9 +181,13 @@ func (a *ArchiveFolder) visit(ctx context.Context, path string, done map[string]
 	if errors.Is(err, pod.ErrUnavailable) || ctx.Err() != nil {
 		return retryPause
 	}
-	done[path] = stat
-	if fresh {
+	full := pod.DiskFull(err)
+	done[path] = visited{stat: stat, waits: full}
+	if fresh && !(full && before == done[path]) {
 		a.report(ArchiveResult{Path: path, Images: list, Err: err})
+	}
+	if full {
+		return roomPause
 	}
 	return a.cfg.Rescan
 }
@@ -200,6 +216,9 @@ func (r *Runtime) importOnce(ctx context.Context, path string, stat fileStat) (l
 	known, err := r.imported(ctx, labelArchiveStat, stat.label(path))
 	if known || err != nil {
 		return nil, err != nil, err
+	}
+	if err := r.roomFor(path, stat.size); err != nil {
+		return nil, true, err
 	}
 	sum, err := checksum(path)
 	if err != nil {

@@ -30,6 +30,7 @@ func (r *Runtime) fetch(ctx context.Context, name string, track *tracker) error 
 		containerd.WithResolver(docker.NewResolver(docker.ResolverOptions{Hosts: config.ConfigureHosts(ctx, hosts)})),
 		containerd.WithPlatformMatcher(platforms.Default()),
 		containerd.WithPullUnpack,
+		containerd.WithPullLabel(labelFetched, "true"),
 		containerd.WithPullSnapshotter(r.cfg.Snapshotter),
 		containerd.WithImageHandler(images.HandlerFunc(func(ctx context.Context, d ocispec.Descriptor) ([]ocispec.Descriptor, error) {
 			track.expect(remotes.MakeRefKey(ctx, d), d)
@@ -70,6 +71,7 @@ func (t *tracker) expect(key string, d ocispec.Descriptor) {
 	}
 	t.parts[key] = &part{total: d.Size, layer: images.IsLayerType(d.MediaType)}
 	t.alive()
+	t.tell()
 }
 
 // advance takes note of how much of a part is there.

@@ -46,7 +46,11 @@ func (r *Runtime) Lookup(ctx context.Context, ref string) (pod.Image, bool, erro
 	if err != nil || !ok {
 		return pod.Image{}, false, err
 	}
-	img := pod.Image{Ref: named.String(), Digest: found.Target.Digest.String()}
+	return r.present(ctx, pod.Image{Ref: named.String(), Digest: found.Target.Digest.String()})
+}
+
+// present completes an image that is there whole.
+func (r *Runtime) present(ctx context.Context, img pod.Image) (pod.Image, bool, error) {
 	info, err := r.info(ctx, img)
 	if isNotFound(err) {
 		return pod.Image{}, false, nil
@@ -60,7 +64,7 @@ func (r *Runtime) Lookup(ctx context.Context, ref string) (pod.Image, bool, erro
 		return pod.Image{}, false, nil
 	}
 	if err != nil {
-		return pod.Image{}, false, failed("look for the unpacked image", ref, err)
+		return pod.Image{}, false, failed("look for the unpacked image", img.Ref, err)
 	}
 	return img, true, nil
 }

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strconv"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/podstead/podstead/pod"
 	"github.com/podstead/podstead/runtime/logs"
 )
@@ -67,24 +69,37 @@ func loggerTrouble(rec *record) string {
 }
 
 // prepareFiles makes the folder of the log, the link to the log and the file
-// that is mounted for the termination message.
+// that is mounted for the termination message. A disk that is too full for logs
+// keeps no container from its start: the logger makes what is missing when there
+// is room, and until then counts what it drops.
 func (r *Runtime) prepareFiles(id string, rec *record) error {
-	if rec.LogPath != "" {
-		if err := os.MkdirAll(filepath.Dir(rec.LogPath), 0o755); err != nil {
-			return fmt.Errorf("make log folder: %w", err)
-		}
-		if err := os.MkdirAll(r.cfg.LinksDir, 0o755); err != nil {
-			return fmt.Errorf("make folder of log links: %w", err)
-		}
-		if err := link(rec.LogPath, r.linkPath(id, rec)); err != nil {
-			return fmt.Errorf("link log: %w", err)
-		}
+	if err := r.prepareLog(id, rec); err != nil && !unwritable(err) {
+		return err
 	}
 	if rec.MessagePath == "" {
 		return nil
 	}
 	return makeMessageFile(rec.MessagePath)
 }
+
+func (r *Runtime) prepareLog(id string, rec *record) error {
+	if rec.LogPath == "" {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(rec.LogPath), 0o755); err != nil {
+		return fmt.Errorf("make log folder: %w", err)
+	}
+	if err := os.MkdirAll(r.cfg.LinksDir, 0o755); err != nil {
+		return fmt.Errorf("make folder of log links: %w", err)
+	}
+	if err := link(rec.LogPath, r.linkPath(id, rec)); err != nil {
+		return fmt.Errorf("link log: %w", err)
+	}
+	return nil
+}
+
+// unwritable tells of a file system that takes nothing now.
+func unwritable(err error) bool { return pod.DiskFull(err) || errors.Is(err, unix.EROFS) }
 
 // makeMessageFile makes the file for the termination message; any user of the
 // container may write it.

@@ -158,7 +158,7 @@ func (r *Runtime) container(s sight) pod.Container {
 		Name: rec.Name, Role: rec.Role, Attempt: rec.Attempt, Failures: rec.Failures,
 		Sandbox: rec.Sandbox, Image: rec.Image,
 		State: s.state, Created: rec.Created.in(boot),
-		CgroupPath: rec.CgroupPath, LogPath: rec.LogPath,
+		CgroupPath: rec.CgroupPath, LogPath: rec.LogPath, Layer: s.container.SnapshotKey != "",
 	}
 	var w wanted
 	if s.readable && decodePart(&s.container, partPod, &w) {

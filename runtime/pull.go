@@ -37,6 +37,19 @@ func (r *Runtime) Pull(ctx context.Context, ref string, progress func(pod.ImageP
 		return pod.Image{}, failed("pull", ref, err)
 	}
 	defer done()
+	img, err := r.pull(ctx, named, progress)
+	if err != nil {
+		return pod.Image{}, err
+	}
+	return r.again(ctx, named, img, progress)
+}
+
+// again pulls once more if layers of the image were collected while it was
+// pulled: before it had a name, nothing kept those that were there already.
+func (r *Runtime) again(ctx context.Context, named reference.Named, img pod.Image, progress func(pod.ImageProgress)) (pod.Image, error) {
+	if _, whole, err := r.present(ctx, img); whole || err != nil {
+		return img, err
+	}
 	return r.pull(ctx, named, progress)
 }
 
@@ -44,7 +57,10 @@ func (r *Runtime) pull(ctx context.Context, named reference.Named, progress func
 	name := named.String()
 	moving, alive, stop := stallGuard(ctx, r.cfg.StallTimeout)
 	defer stop()
+	moving, refuse := context.WithCancelCause(moving)
+	defer refuse(nil)
 	track := &tracker{report: progress, alive: alive, parts: map[string]*part{}}
+	track.grown = func(sum pod.ImageProgress) { r.checkRoom(name, sum, refuse) }
 	defer track.close()
 	err := r.transfer(moving, name, track.event)
 	if err != nil && strings.Contains(err.Error(), rangeRefused) {
@@ -56,7 +72,7 @@ func (r *Runtime) pull(ctx context.Context, named reference.Named, progress func
 		err = r.fetch(moving, name, track)
 	}
 	if err != nil {
-		return pod.Image{}, r.explainPull(ctx, moving, name, track.rootDescriptor(), err)
+		return pod.Image{}, r.explainPull(ctx, moving, name, track, err)
 	}
 	track.allDone()
 	found, err := r.client.ImageService().Get(ctx, name)
@@ -77,7 +93,8 @@ func (r *Runtime) transfer(ctx context.Context, name string, event transfer.Prog
 		return err
 	}
 	here := platforms.DefaultSpec()
-	to := image.NewStore(name, image.WithPlatforms(here), image.WithUnpack(here, r.cfg.Snapshotter))
+	to := image.NewStore(name, image.WithPlatforms(here), image.WithUnpack(here, r.cfg.Snapshotter),
+		image.WithImageLabels(map[string]string{labelFetched: "true"}))
 	return r.client.Transfer(ctx, from, to, transfer.WithProgress(event))
 }
 
@@ -94,11 +111,17 @@ func (r *Runtime) dropPartial(ctx context.Context, track *tracker) {
 }
 
 // explainPull finds out why a pull failed.
-func (r *Runtime) explainPull(ctx, moving context.Context, name string, root *ocispec.Descriptor, err error) error {
+func (r *Runtime) explainPull(ctx, moving context.Context, name string, track *tracker, err error) error {
+	if full, ok := errors.AsType[*pod.NoRoom](context.Cause(moving)); ok {
+		err = full
+	}
+	if pod.DiskFull(err) {
+		return r.explainFull(name, track, err)
+	}
 	if ctx.Err() == nil && moving.Err() != nil {
 		return fmt.Errorf("pull %q: %w", name, context.Cause(moving))
 	}
-	if root != nil {
+	if root := track.rootDescriptor(); root != nil {
 		if wrong := wrongPlatform(ctx, r.client.ContentStore(), name, *root); wrong != nil {
 			return wrong
 		}
@@ -120,6 +143,8 @@ func stallGuard(ctx context.Context, limit time.Duration) (_ context.Context, al
 type tracker struct {
 	report func(pod.ImageProgress)
 	alive  func()
+	// grown is told when it became known that the image is larger.
+	grown func(pod.ImageProgress)
 
 	mu     sync.Mutex
 	closed bool
@@ -215,8 +240,18 @@ func (t *tracker) tell() {
 			sum.LayersDone++
 		}
 	}
+	if t.grown != nil && sum.Total > t.last.Total {
+		t.grown(sum)
+	}
 	if t.report != nil && sum != t.last {
-		t.last = sum
 		t.report(sum)
 	}
+	t.last = sum
+}
+
+// sum is how far the parts have come together.
+func (t *tracker) sum() pod.ImageProgress {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.last
 }

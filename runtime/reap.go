@@ -35,8 +35,15 @@ const killedCode = 128 + int(unix.SIGKILL)
 // Reap implements agent.Containers. It writes the exit code before the task,
 // which holds it, is deleted, and the rest after: only then the logger has
 // written all it got. Cut off anywhere, it continues there when called again.
-func (r *Runtime) Reap(ctx context.Context, id string) (pod.Container, error) {
-	ctx = r.scope(ctx)
+func (r *Runtime) Reap(ctx context.Context, id string) (c pod.Container, err error) {
+	err = r.whenFull(func() error {
+		c, err = r.reap(r.scope(ctx), id)
+		return err
+	})
+	return c, err
+}
+
+func (r *Runtime) reap(ctx context.Context, id string) (pod.Container, error) {
 	s, ok, err := r.look(ctx, id)
 	if err != nil {
 		return pod.Container{}, err

@@ -11,7 +11,10 @@ import (
 // that was cut off is seen and repeated. A container whose process lives is
 // refused; one that was made and never started is removed with its task.
 func (r *Runtime) Remove(ctx context.Context, id string) error {
-	ctx = r.scope(ctx)
+	return r.whenFull(func() error { return r.remove(r.scope(ctx), id) })
+}
+
+func (r *Runtime) remove(ctx context.Context, id string) error {
 	s, ok, err := r.look(ctx, id)
 	if err != nil || !ok {
 		return err

@@ -92,6 +92,13 @@ type Config struct {
 
 	// Host is what OCI specs depend on beside the pod.
 	Host spec.Host
+
+	// MakeRoom makes room on containerd's full disk for what ends containers,
+	// and tells whether it could; nil where nobody can.
+	MakeRoom func() bool
+	// Available is how many bytes can be written where images are kept; nil
+	// where nobody knows.
+	Available func() (int64, error)
 }
 
 // Runtime is a client of one containerd. Its methods may be called

@@ -18,7 +18,10 @@ import (
 // SIGTERM. It is recorded after it was sent: cut off in between, it is sent
 // again, and not taken for sent.
 func (r *Runtime) Stop(ctx context.Context, id string, s pod.Stopping) error {
-	ctx = r.scope(ctx)
+	return r.whenFull(func() error { return r.stop(r.scope(ctx), id, s) })
+}
+
+func (r *Runtime) stop(ctx context.Context, id string, s pod.Stopping) error {
 	if !s.Signalled.IsZero() {
 		if err := r.sendStop(ctx, id); err != nil {
 			return err

@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/podstead/podstead/pod"
@@ -29,7 +28,7 @@ type Claim struct {
 // the host has its port, and as long as nobody has looked who listens on the
 // new ports of one that runs. It is Waiting when only a pod that is on its way
 // out is in its way, or nobody has looked yet and nothing of it runs.
-func Admit(claims []Claim, allocatable corev1.ResourceList, heard Listening) map[pod.Key]Want {
+func Admit(claims []Claim, room Room, heard Listening) map[pod.Key]Want {
 	claims = slices.Clone(claims)
 	slices.SortFunc(claims, func(a, b Claim) int {
 		if (a.Live != nil) != (b.Live != nil) {
@@ -47,25 +46,33 @@ func Admit(claims []Claim, allocatable corev1.ResourceList, heard Listening) map
 		return 1
 	})
 	verdicts := map[pod.Key]Want{}
-	granted := grants{ports: portTable{}, heard: heard, owners: owners(claims)}
+	granted := grants{ports: portTable{}, heard: heard, owners: owners(claims), room: room, requests: map[pod.Key]corev1.ResourceList{}}
+	for _, c := range claims {
+		if c.Wanted != nil && c.Live != nil {
+			granted.give(c.Key, c.Live)
+		}
+	}
 	for _, c := range claims {
 		if c.Wanted == nil {
 			continue
 		}
-		if o := granted.take(c, allocatable); o != nil {
+		if o := granted.take(c); o != nil {
 			verdicts[c.Key] = Want{Blocked: o}
 		}
 	}
 	held := holders(claims)
 	for _, c := range claims {
-		if c.Wanted != nil && verdicts[c.Key].Blocked == nil {
-			if o := heldByOther(c, held); o != nil {
-				verdicts[c.Key] = Want{Waiting: o}
-			} else if o := notHeard(c, heard); o != nil && c.Live != nil {
-				verdicts[c.Key] = Want{Blocked: o}
-			} else if o != nil {
-				verdicts[c.Key] = Want{Waiting: o}
-			}
+		if c.Wanted == nil || verdicts[c.Key].Blocked != nil {
+			continue
+		}
+		if o := heldByOther(c, held); o != nil {
+			verdicts[c.Key] = Want{Waiting: o}
+		} else if o := granted.leaving(c, claims); o != nil {
+			verdicts[c.Key] = Want{Waiting: o}
+		} else if o := notHeard(c, heard); o != nil && c.Live != nil {
+			verdicts[c.Key] = Want{Blocked: o}
+		} else if o != nil {
+			verdicts[c.Key] = Want{Waiting: o}
 		}
 	}
 	return verdicts
@@ -73,31 +80,32 @@ func Admit(claims []Claim, allocatable corev1.ResourceList, heard Listening) map
 
 // grants is what was given to the wanted pods so far.
 type grants struct {
-	ports       portTable
-	heard       Listening
-	owners      map[types.UID]pod.Key
-	cpu, memory resource.Quantity
+	ports    portTable
+	heard    Listening
+	owners   map[types.UID]pod.Key
+	room     Room
+	requests map[pod.Key]corev1.ResourceList
+}
+
+// give lets a pod have what a version of it asks for.
+func (g *grants) give(key pod.Key, version *corev1.Pod) {
+	g.ports.drop(key)
+	g.ports.add(version, key)
+	g.requests[key] = pod.Requests(version)
 }
 
 // take grants a pod what it asks for, or says why not. A pod that runs keeps
 // what it has when its new version is refused.
-func (g *grants) take(c Claim, allocatable corev1.ResourceList) *Obstacle {
-	o := g.refuse(c, c.Wanted, allocatable)
-	version := c.Wanted
-	if o != nil {
-		if version = c.Live; version == nil {
-			return o
-		}
+func (g *grants) take(c Claim) *Obstacle {
+	o := g.refuse(c)
+	if o == nil {
+		g.give(c.Key, c.Wanted)
 	}
-	g.ports.add(version, c.Key)
-	r := pod.Requests(version)
-	g.cpu.Add(r[corev1.ResourceCPU])
-	g.memory.Add(r[corev1.ResourceMemory])
 	return o
 }
 
-func (g *grants) refuse(c Claim, version *corev1.Pod, allocatable corev1.ResourceList) *Obstacle {
-	for _, hp := range hostPorts(version) {
+func (g *grants) refuse(c Claim) *Obstacle {
+	for _, hp := range hostPorts(c.Wanted) {
 		if holder, taken := g.ports.holder(hp, c.Key); taken {
 			return &Obstacle{Reason: "PortConflict", Message: fmt.Sprintf(
 				"host port %s is taken by pod %s: pod %s starts when it is free", portName(hp), holder, c.Key)}
@@ -106,22 +114,7 @@ func (g *grants) refuse(c Claim, version *corev1.Pod, allocatable corev1.Resourc
 	if o := g.listener(c); o != nil {
 		return o
 	}
-	requests := pod.Requests(version)
-	for _, r := range []struct {
-		name   corev1.ResourceName
-		used   resource.Quantity
-		reason string
-	}{{corev1.ResourceCPU, g.cpu, "InsufficientCPU"}, {corev1.ResourceMemory, g.memory, "InsufficientMemory"}} {
-		asked, have := requests[r.name], allocatable[r.name]
-		total := r.used.DeepCopy()
-		total.Add(asked)
-		if !asked.IsZero() && !have.IsZero() && total.Cmp(have) > 0 {
-			return &Obstacle{Reason: r.reason, Message: fmt.Sprintf(
-				"pod %s requests %s of %s, other pods %s, and this server can give %s: it starts when there is room",
-				c.Key, asked.String(), r.name, r.used.String(), have.String())}
-		}
-	}
-	return nil
+	return g.insufficient(c)
 }
 
 // heldByOther finds a port that another pod's containers still hold.

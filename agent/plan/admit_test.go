@@ -54,7 +54,7 @@ func TestAdmitPorts(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			verdicts := admit([]plan.Claim{
 				{Key: claimKey("b"), Wanted: portPod(tc.b)}, {Key: claimKey("a"), Wanted: portPod(tc.a)},
-			}, nil)
+			})
 			if w, found := verdicts[claimKey("a")]; found {
 				t.Errorf("a is held back: %+v", w)
 			}
@@ -76,54 +76,97 @@ func checkObstacle(t *testing.T, o *plan.Obstacle, reason, words string) {
 func TestAdmitOrderAndThoseOnTheirWayOut(t *testing.T) {
 	p := portPod(on("", 80))
 	// Who runs keeps what it has, whatever its name.
-	v := admit([]plan.Claim{{Key: claimKey("a"), Wanted: p}, {Key: claimKey("b"), Wanted: p, Live: p}}, nil)
+	v := admit([]plan.Claim{{Key: claimKey("a"), Wanted: p}, {Key: claimKey("b"), Wanted: p, Live: p}})
 	checkObstacle(t, v[claimKey("a")].Blocked, "PortConflict", "taken by pod default/b")
 	checkObstacle(t, v[claimKey("b")].Blocked, "", "")
 	// Who goes is waited for, on any address.
-	v = admit([]plan.Claim{{Key: claimKey("a"), Wanted: portPod(on("192.0.2.1", 80))}, {Key: claimKey("b"), Live: p}}, nil)
+	v = admit([]plan.Claim{{Key: claimKey("a"), Wanted: portPod(on("192.0.2.1", 80))}, {Key: claimKey("b"), Live: p}})
 	checkObstacle(t, v[claimKey("a")].Blocked, "", "")
 	checkObstacle(t, v[claimKey("a")].Waiting, "PortConflict", "192.0.2.1:80/TCP is still held by pod default/b, which is on its way out")
 	// A pod is not in its own way, neither as it is nor with two addresses.
 	both := portPod(on("", 80), on("192.0.2.1", 80))
-	if v = admit([]plan.Claim{{Key: claimKey("a"), Wanted: both, Live: p}}, nil); len(v) != 0 {
+	if v = admit([]plan.Claim{{Key: claimKey("a"), Wanted: both, Live: p}}); len(v) != 0 {
 		t.Errorf("in its own way: %+v", v)
 	}
 	// A new version that is refused leaves the port to the one that runs.
 	moved := portPod(on("", 81))
 	v = admit([]plan.Claim{
 		{Key: claimKey("a"), Wanted: moved, Live: moved}, {Key: claimKey("b"), Wanted: moved, Live: p}, {Key: claimKey("c"), Wanted: p},
-	}, nil)
+	})
 	checkObstacle(t, v[claimKey("b")].Blocked, "PortConflict", "81/TCP is taken by pod default/a")
 	checkObstacle(t, v[claimKey("c")].Blocked, "PortConflict", "80/TCP is taken by pod default/b")
 }
 
-func TestAdmitResources(t *testing.T) {
-	asks := func(cpu, memory string) *corev1.Pod {
-		p := portPod()
-		p.Spec.Containers[0].Resources.Requests = corev1.ResourceList{
-			corev1.ResourceCPU: resource.MustParse(cpu), corev1.ResourceMemory: resource.MustParse(memory)}
-		return p
+// asking is a pod that requests CPU and memory; "" is none of it.
+func asking(cpu, memory string) *corev1.Pod {
+	p := portPod()
+	requests := corev1.ResourceList{}
+	for name, q := range map[corev1.ResourceName]string{corev1.ResourceCPU: cpu, corev1.ResourceMemory: memory} {
+		if q != "" {
+			requests[name] = resource.MustParse(q)
+		}
 	}
-	have := corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("2"), corev1.ResourceMemory: resource.MustParse("1Gi")}
-	for _, tc := range []struct{ cpu, memory, reason, words string }{
-		{"1", "512Mi", "", ""},
-		{"1001m", "1Mi", "InsufficientCPU", "pod default/b requests 1001m of cpu, other pods 1, and this server can give 2"},
-		{"1", "513Mi", "InsufficientMemory", "requests 513Mi of memory, other pods 512Mi, and this server can give 1Gi"},
+	p.Spec.Containers[0].Resources.Requests = requests
+	return p
+}
+
+func list(cpu, memory string) corev1.ResourceList {
+	return corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(cpu), corev1.ResourceMemory: resource.MustParse(memory)}
+}
+
+func TestAdmitResources(t *testing.T) {
+	room := plan.Room{Capacity: list("2500m", "1Gi"), Allocatable: list("2", "1Gi")}
+	new := func(name string, p *corev1.Pod) plan.Claim { return plan.Claim{Key: claimKey(name), Wanted: p} }
+	runs := func(name string, live, wanted *corev1.Pod) plan.Claim {
+		return plan.Claim{Key: claimKey(name), Wanted: wanted, Live: live}
+	}
+	small := asking("1", "512Mi")
+	for name, tc := range map[string]struct {
+		claims           []plan.Claim
+		who              string
+		blocked, waiting string
+		reason           string
+	}{
+		"it fits": {claims: []plan.Claim{new("a", small), new("b", small)}, who: "b"},
+		"too much CPU": {claims: []plan.Claim{new("a", small), new("b", asking("1001m", "1Mi"))}, who: "b", reason: "InsufficientCPU",
+			blocked: "pod default/b requests 1001m of cpu, and of the 2 that pods may request 1 is free (500m is reserved for the host); it is held by default/a (1); it starts when there is room"},
+		"too much memory": {claims: []plan.Claim{new("a", small), new("b", asking("1", "513Mi"))}, who: "b", reason: "InsufficientMemory",
+			blocked: "pod default/b requests 513Mi of memory, and of the 1Gi that pods may request 512Mi is free; it is held by default/a (512Mi); it starts when there is room"},
+		"more than there is": {claims: []plan.Claim{new("b", asking("3", ""))}, who: "b", reason: "InsufficientCPU",
+			blocked: "pod default/b requests 3 of cpu, and of the 2 that pods may request 2 is free (500m is reserved for the host); no other pod holds any; it starts when there is room"},
+		"many holders": {claims: []plan.Claim{new("a", asking("300m", "")), new("b", asking("500m", "")), new("c", asking("300m", "")), new("d", asking("100m", "")), new("x", asking("1", ""))},
+			who: "x", reason: "InsufficientCPU", blocked: "800m is free (500m is reserved for the host); the most is held by default/b (500m), default/a (300m), default/c (300m); it starts"},
+		"nothing is asked for": {claims: []plan.Claim{new("a", asking("2", "1Gi")), new("b", asking("", ""))}, who: "b"},
+		// Those that run keep what they have, whatever others' edits want.
+		"an edit takes no room of one that runs": {claims: []plan.Claim{runs("a", small, asking("1500m", "")), runs("b", small, small)}, who: "a", reason: "InsufficientCPU",
+			blocked: "requests 1500m of cpu, and of the 2 that pods may request 1 is free"},
+		"one that runs keeps it":        {claims: []plan.Claim{runs("a", small, asking("1500m", "")), runs("b", small, small)}, who: "b"},
+		"one that runs grows into room": {claims: []plan.Claim{runs("a", small, asking("1500m", ""))}, who: "a"},
+		"more is reserved since":        {claims: []plan.Claim{runs("a", asking("5", ""), asking("5", "")), runs("b", small, small)}, who: "b"},
+		"less is fine at any time":      {claims: []plan.Claim{runs("a", asking("5", ""), asking("4", "")), runs("b", small, small)}, who: "a"},
+		"there was less before":         {claims: []plan.Claim{runs("a", asking("5", ""), asking("5", "")), new("b", small)}, who: "b", reason: "InsufficientCPU", blocked: "pods may request 0 is free"},
+		// What goes has its room until it is gone.
+		"one on its way out": {claims: []plan.Claim{runs("a", small, nil), new("b", asking("1500m", ""))}, who: "b", reason: "InsufficientCPU",
+			waiting: "pod default/b requests 1500m of cpu, and of the 2 that pods may request 1 is free (500m is reserved for the host); on their way out are default/a (1): it starts right after"},
+		"beside one on its way out": {claims: []plan.Claim{runs("a", small, nil), new("b", small)}, who: "b"},
 	} {
-		v := admit([]plan.Claim{{Key: claimKey("a"), Wanted: asks("1", "512Mi")}, {Key: claimKey("b"), Wanted: asks(tc.cpu, tc.memory)}}, have)
-		checkObstacle(t, v[claimKey("b")].Blocked, tc.reason, tc.words)
+		t.Run(name, func(t *testing.T) {
+			v := plan.Admit(tc.claims, room, nil)[claimKey(tc.who)]
+			checkObstacle(t, v.Blocked, tc.reason, tc.blocked)
+			checkObstacle(t, v.Waiting, tc.reason, tc.waiting)
+		})
 	}
 }
 
 // admit is plan.Admit on a host where nothing but pods listens.
-func admit(claims []plan.Claim, allocatable corev1.ResourceList) map[pod.Key]plan.Want {
+func admit(claims []plan.Claim) map[pod.Key]plan.Want {
 	free := plan.Listening{}
 	for _, c := range claims {
 		for _, hp := range plan.NewPorts(c) {
 			free[hp] = nil
 		}
 	}
-	return plan.Admit(claims, allocatable, free)
+	return plan.Admit(claims, plan.Room{}, free)
 }
 
 // A process of the host holds back who wants its port, until it is gone; who
@@ -159,7 +202,7 @@ func TestProcessesOfTheHostHoldPorts(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			tc.claim.Key = claimKey("a")
-			v := plan.Admit([]plan.Claim{tc.claim, {Key: claimKey("b"), UIDs: []types.UID{"other"}}}, nil, tc.heard)[claimKey("a")]
+			v := plan.Admit([]plan.Claim{tc.claim, {Key: claimKey("b"), UIDs: []types.UID{"other"}}}, plan.Room{}, tc.heard)[claimKey("a")]
 			if got := message(v.Blocked); got != tc.blocked {
 				t.Errorf("blocked: %q, want %q", got, tc.blocked)
 			}

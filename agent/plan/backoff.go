@@ -39,6 +39,9 @@ func (p *planner) ready(a Action) bool {
 		return true
 	}
 	base, limit := p.RetryBase, p.RetryMax
+	if f.Full {
+		limit = p.FullMax
+	}
 	if _, pull := a.(Pull); pull {
 		base, limit = p.PullBase, p.PullMax
 	}

@@ -76,7 +76,7 @@ func (p *planner) waiting(l *life, d *pod.Desired, name string) *corev1.Containe
 	if h := p.want.Halt; h != nil {
 		return &corev1.ContainerStateWaiting{Reason: ReasonShutdown, Message: h.Reason}
 	}
-	if o := firstObstacle(p.want); o != nil && len(l.containers) == 0 {
+	if o := ObstacleOf(p.want); o != nil && len(l.containers) == 0 {
 		return &corev1.ContainerStateWaiting{Reason: o.Reason, Message: o.Message}
 	}
 	if f, failed := p.have.Failed[startName(l.number, name)]; failed {

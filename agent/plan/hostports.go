@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -30,6 +31,13 @@ func (t portTable) add(p *corev1.Pod, key pod.Key) {
 	for _, hp := range hostPorts(p) {
 		n := portNumber{hp.Port, hp.Protocol}
 		t[n] = append(t[n], portHolder{hp.IP, key})
+	}
+}
+
+// drop takes a pod's ports away from it.
+func (t portTable) drop(key pod.Key) {
+	for n, holders := range t {
+		t[n] = slices.DeleteFunc(holders, func(h portHolder) bool { return h.key == key })
 	}
 }
 

@@ -85,11 +85,15 @@ func (g *grants) holderName(l pod.Listener) string {
 	return name
 }
 
+// ReasonLooking is the reason of an obstacle while nobody knows yet whether
+// there is one.
+const ReasonLooking = "ContainerCreating"
+
 // notHeard finds a port that a pod wants anew and nobody has looked at.
 func notHeard(c Claim, heard Listening) *Obstacle {
 	for _, hp := range NewPorts(c) {
 		if _, known := heard[hp]; !known {
-			return &Obstacle{Reason: "ContainerCreating", Message: fmt.Sprintf(
+			return &Obstacle{Reason: ReasonLooking, Message: fmt.Sprintf(
 				"it is being looked at whether host port %s is free", portName(hp))}
 		}
 	}

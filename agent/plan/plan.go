@@ -20,6 +20,9 @@ type Settings struct {
 	// use PullBase and PullMax.
 	RetryBase, RetryMax time.Duration
 	PullBase, PullMax   time.Duration
+	// FullMax replaces RetryMax for what failed because a disk was full: when
+	// there is room again, it goes on soon.
+	FullMax time.Duration
 	// KillRetry is how long to wait before a SIGKILL that had no effect is
 	// repeated.
 	KillRetry time.Duration
@@ -33,7 +36,7 @@ func DefaultSettings() Settings {
 	return Settings{
 		RestartBase: 10 * time.Second, RestartMax: 5 * time.Minute, RestartReset: 10 * time.Minute,
 		RetryBase: time.Second, RetryMax: 30 * time.Second,
-		PullBase: 10 * time.Second, PullMax: 5 * time.Minute,
+		PullBase: 10 * time.Second, PullMax: 5 * time.Minute, FullMax: 5 * time.Second,
 		KillRetry: 5 * time.Second, LateGrace: 2 * time.Second,
 	}
 }
@@ -116,6 +119,10 @@ type Failure struct {
 	Count           int
 	At              pod.Moment
 	Reason, Message string
+	// Full tells that a disk was full, and Need how many bytes are needed, 0
+	// if nobody knows.
+	Full bool
+	Need int64
 }
 
 // Decision is what to do for one pod now.

@@ -101,7 +101,7 @@ func (p *planner) describe(l *life, d *pod.Desired) View {
 		st.Reason, st.Message = ReasonDeadline, "Pod was active on the node longer than the specified deadline"
 	} else if h := p.want.Halt; h != nil && st.Phase != corev1.PodSucceeded && st.Phase != corev1.PodFailed {
 		st.Reason, st.Message = ReasonShutdown, h.Reason
-	} else if o := firstObstacle(p.want); o != nil && len(l.containers) == 0 {
+	} else if o := ObstacleOf(p.want); o != nil && len(l.containers) == 0 {
 		st.Reason, st.Message = o.Reason, o.Message
 	}
 	if l.sandbox != nil {
@@ -120,7 +120,8 @@ func (p *planner) describe(l *life, d *pod.Desired) View {
 	return v
 }
 
-func firstObstacle(w Want) *Obstacle {
+// ObstacleOf is what holds a pod back, nil if nothing does.
+func ObstacleOf(w Want) *Obstacle {
 	if w.Blocked != nil {
 		return w.Blocked
 	}

@@ -33,6 +33,8 @@ type Daemon struct {
 	OnDial func(ctx context.Context, v pod.View, port uint16) (net.Conn, error)
 	// Probed are the reports of probes by the id of the container.
 	Probed map[string][]pod.ProbeReport
+	// Images are those stored.
+	Images []pod.StoredImage
 	// OnLogs writes a log; nil prints the request.
 	OnLogs func(ctx context.Context, r api.LogRequest, w io.Writer) error
 }
@@ -78,6 +80,9 @@ func (d *Daemon) Restart(_ context.Context, key pod.Key, container string) error
 	d.restarted = append(d.restarted, key.String()+"/"+container)
 	return nil
 }
+
+// StoredImages returns Images.
+func (d *Daemon) StoredImages(context.Context) ([]pod.StoredImage, error) { return d.Images, nil }
 
 // Restarted returns the orders so far, as namespace/name/container.
 func (d *Daemon) Restarted() []string {

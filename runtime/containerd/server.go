@@ -25,13 +25,9 @@ import (
 // then doubling. A life of stable or more starts it anew.
 const (
 	backoffBase = time.Second
-	backoffMax  = 30 * time.Second
+	backoffMax  = 5 * time.Second
 	stable      = time.Minute
 )
-
-// maxLogSize is the size of the log file, in bytes, beyond which a start puts
-// it aside as FILE.1.
-const maxLogSize = 10 << 20
 
 // Config says what is run and where its files are. All are needed but ShimDir
 // and Report.
@@ -60,9 +56,11 @@ type Status struct {
 	Restarts int
 	// Err is why it does not run; nil while it does.
 	Err error
-	// Warning tells of something that works worse than it should, such as a
-	// kernel that does not let us lower the score for the OOM killer.
+	// Warning tells of something that works worse than it should.
 	Warning string
+	// Unprotected says why it may be killed when memory runs out, "" if the
+	// kernel spares it.
+	Unprotected string
 }
 
 // Server supervises one containerd.
@@ -135,7 +133,7 @@ func (s *Server) life(ctx context.Context, starts int) error {
 	}
 	defer p.close()
 	s.set(func(st *Status) {
-		*st = Status{PID: p.pid, Since: time.Now(), Restarts: starts, Warning: protect(p.pid)}
+		*st = Status{PID: p.pid, Since: time.Now(), Restarts: starts, Warning: st.Warning, Unprotected: protect(p.pid)}
 	})
 	if err := p.end(ctx); err != nil {
 		return fmt.Errorf("wait for containerd (process %d): %w", p.pid, err)
@@ -187,10 +185,11 @@ func (s *Server) rootFree() error {
 // start starts containerd in a session of its own. As a child of ours it is
 // waited for; when we end, it goes on.
 func (s *Server) start() (*process, error) {
+	s.set(func(st *Status) { st.Warning = "" })
 	if err := s.prepare(); err != nil {
 		return nil, fmt.Errorf("start containerd: %w", err)
 	}
-	log, err := os.OpenFile(s.cfg.LogFile, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o640)
+	log, err := s.openLog()
 	if err != nil {
 		return nil, fmt.Errorf("start containerd: %w", err)
 	}
@@ -232,7 +231,16 @@ func (s *Server) prepare() error {
 			return err
 		}
 	}
-	return renameio.WriteFile(s.cfg.ConfigFile, []byte(configFile(s.cfg)), 0o644)
+	return replace(s.cfg.ConfigFile, configFile(s.cfg))
+}
+
+// replace writes a file whole, unless it has that text already: on a full disk
+// containerd is to start as it did before.
+func replace(path, text string) error {
+	if there, err := os.ReadFile(path); err == nil && string(there) == text {
+		return nil
+	}
+	return renameio.WriteFile(path, []byte(text), 0o644)
 }
 
 // environ is ours with the shim's folder before PATH.

@@ -18,8 +18,10 @@ import (
 const metricsAddress = "127.0.0.1:19255"
 
 // page scrapes a page of a running podstead.
-func page(path string) (map[string]*dto.MetricFamily, error) {
-	r, err := http.Get("http://" + metricsAddress + path)
+func page(path string) (map[string]*dto.MetricFamily, error) { return scrape(metricsAddress, path) }
+
+func scrape(address, path string) (map[string]*dto.MetricFamily, error) {
+	r, err := http.Get("http://" + address + path)
 	if err != nil {
 		return nil, err
 	}

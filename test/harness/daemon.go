@@ -48,7 +48,7 @@ func (h *Host) Ready() error {
 		h.t.Fatalf("podstead ended: %v", h.daemon.err)
 	default:
 	}
-	if pids := h.pids("containerd"); len(pids) != 1 {
+	if pids := h.Processes("containerd"); len(pids) != 1 {
 		return fmt.Errorf("%d containerds run, want 1", len(pids))
 	}
 	return h.get("/readyz", nil)
@@ -57,7 +57,7 @@ func (h *Host) Ready() error {
 // ContainerdRuns tells whether this host's containerd lives now.
 func (h *Host) ContainerdRuns() bool {
 	h.t.Helper()
-	return len(h.pids("containerd")) == 1
+	return len(h.Processes("containerd")) == 1
 }
 
 // StartWithoutWaiting starts podstead and returns at once.
@@ -143,7 +143,7 @@ func (h *Host) end(s syscall.Signal, within time.Duration) {
 // SIGTERM it waits until that process is gone.
 func (h *Host) SignalContainerd(s syscall.Signal) {
 	h.t.Helper()
-	pids := h.pids("containerd")
+	pids := h.Processes("containerd")
 	if len(pids) != 1 {
 		h.t.Fatalf("%d containerds run on this host, want 1", len(pids))
 	}
@@ -154,16 +154,17 @@ func (h *Host) SignalContainerd(s syscall.Signal) {
 		return
 	}
 	h.Eventually(20*time.Second, func() error {
-		if now := h.pids("containerd"); len(now) > 0 && now[0] == pids[0] {
+		if now := h.Processes("containerd"); len(now) > 0 && now[0] == pids[0] {
 			return fmt.Errorf("containerd %d still runs", pids[0])
 		}
 		return nil
 	})
 }
 
-// pids returns the processes of a name that belong to this host. A child that
-// has not yet become another program is none of them.
-func (h *Host) pids(name string) []int {
+// Processes returns the processes of a program that belong to this host. A
+// child that has not yet become another program is none of them.
+func (h *Host) Processes(name string) []int {
+	h.t.Helper()
 	all, err := leaks.Processes()
 	if err != nil {
 		h.t.Fatal(err)

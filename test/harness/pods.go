@@ -133,6 +133,19 @@ func (h *Host) Pod(key string) (corev1.Pod, error) {
 	return p, err
 }
 
+// Node returns the server as podstead shows it.
+func (h *Host) Node() (corev1.Node, error) {
+	var list corev1.NodeList
+	err := h.get("/api/v1/nodes", &list)
+	if err == nil && len(list.Items) != 1 {
+		err = fmt.Errorf("%d nodes are shown, want 1", len(list.Items))
+	}
+	if err != nil {
+		return corev1.Node{}, err
+	}
+	return list.Items[0], nil
+}
+
 // WaitRunning waits until every container of a pod runs and is ready, and
 // returns the pod.
 func (h *Host) WaitRunning(key string, within time.Duration) corev1.Pod {

@@ -39,6 +39,7 @@ var alertCases = map[string]alertCase{
 	"PodsteadStuckPod":       {one(`podstead_stuck_pods`, "1+0x30"), one(`podstead_stuck_pods`, "0+0x30"), `severity="warning"`},
 	"PodsteadStateRecovered": {one(`podstead_state_recoveries_total`, "1+0x30"), one(`podstead_state_recoveries_total`, "0+0x30"), `severity="warning"`},
 	"PodsteadLogDropping":    {one(`podstead_logger_trouble{namespace="default",pod="web",container="app"}`, "1+0x30"), one(`podstead_logger_trouble{namespace="default",pod="web",container="app"}`, "0+0x30"), `pod="web"`},
+	"PodsteadDiskPressure":   {one(`podstead_filesystem_pressure{use="images"}`, "1+0x30"), one(`podstead_filesystem_pressure{use="images"}`, "1+0x10 0+0x6 1+0x10"), `use="images"`},
 	"PodsteadPodCrashLooping": {one(`kube_pod_container_status_waiting_reason{namespace="default",pod="web",container="app",reason="CrashLoopBackOff"}`, "1 1 _ 1 1 1 _ 1+0x30"),
 		one(`kube_pod_container_status_waiting_reason{namespace="default",pod="web",container="app",reason="ContainerCreating"}`, "1+0x30"), `pod="web"`},
 	"PodsteadOOMKilled": {

@@ -99,7 +99,7 @@ func (a *App) root() *cobra.Command {
 	root.PersistentFlags().StringVar(&a.socket, "socket", socket, "the daemon's socket (also PODSTEAD_SOCKET)")
 	root.AddCommand(
 		a.runCommand(), a.containerdCommand(), a.reloadCommand(), a.getCommand(), a.describeCommand(), a.logsCommand(), a.execCommand(), a.portForwardCommand(),
-		a.eventsCommand(), a.topCommand(), a.restartCommand(), a.statusCommand(), a.checkCommand(), a.versionCommand(),
+		a.eventsCommand(), a.topCommand(), a.restartCommand(), a.statusCommand(), a.imagesCommand(), a.checkCommand(), a.versionCommand(),
 	)
 	root.AddCommand(foreign()...)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {

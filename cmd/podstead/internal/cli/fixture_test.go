@@ -24,8 +24,14 @@ func host() pod.Snapshot {
 		Version: 1, Time: noon,
 		Node: pod.Node{
 			ID: "node-1", Name: "edge", HostIPs: []string{"192.0.2.2"},
+			Capacity:    corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("4500m"), corev1.ResourceMemory: resource.MustParse("8Gi")},
 			Allocatable: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("4"), corev1.ResourceMemory: resource.MustParse("8Gi")},
 		},
+		Disk: pod.Disk{Since: noon.Add(-time.Hour), Stuck: "no image can be removed: 2 are in use, pinned or the last good ones of pods (310Mi)", Filesystems: []pod.Filesystem{
+			{Uses: []string{"images", "state", "logs"}, Path: "/var/lib/podstead/containerd", Size: 20 << 30, Available: 1 << 30, Inodes: 1000, InodesFree: 900,
+				Pressure: "the file system of images, state, logs (/var/lib/podstead/containerd) has 1024Mi of 20480Mi available, less than 15%"},
+			{Uses: []string{"run"}, Path: "/run/podstead", Size: 800 << 20, Available: 790 << 20},
+		}},
 		Runtime: pod.RuntimeState{Up: true, Mode: "own", Address: "/run/c.sock", Version: "2.3.7", Since: noon.Add(-time.Hour),
 			Warnings: []string{"memory can't be limited here"}},
 		Sources: []pod.SourceState{
@@ -103,6 +109,7 @@ func web() pod.View {
 		{Name: "NAME", ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{APIVersion: "v1", FieldPath: "metadata.name"}}}}
 	app.VolumeMounts = []corev1.VolumeMount{{Name: "data", MountPath: "/data", ReadOnly: true, SubPath: "web"}, {Name: "tmp", MountPath: "/tmp"}}
 	app.Resources.Limits = corev1.ResourceList{"memory": resource.MustParse("128Mi"), "cpu": resource.MustParse("1")}
+	app.Resources.Requests = corev1.ResourceList{"memory": resource.MustParse("64Mi"), "cpu": resource.MustParse("1")}
 	v.Notes = []string{"memory limit 64Mi is below the 80Mi in use: held"}
 	return v
 }
@@ -192,5 +199,14 @@ func events() []corev1.Event {
 	return []corev1.Event{
 		event("crash.1", "crash", "Warning", "BackOff", "Back-off 80s\nrestarting app\x1b[2J", 4, 9*time.Minute, 40*time.Second),
 		event("web.1", "web", "Normal", "Started", "Started container app", 1, 26*time.Hour, 26*time.Hour),
+	}
+}
+
+// images are one in use, one that is pinned, and one that may go.
+func images() []pod.StoredImage {
+	return []pod.StoredImage{
+		{Digest: "sha256:1", Names: []string{"docker.io/library/nginx:1", "docker.io/library/nginx@sha256:1"}, Size: 187 << 20, LastUsed: noon.Add(-26 * time.Hour), Kept: "used by pod default/web"},
+		{Digest: "sha256:2", Names: []string{"registry.example.com/shop/base:3"}, Size: 120<<20 + 1, LastUsed: noon.Add(-50 * time.Hour), Kept: "imported from an archive"},
+		{Digest: "sha256:3", Names: []string{"docker.io/library/redis:6"}, Size: 100 << 20, LastUsed: noon.Add(-3 * time.Hour)},
 	}
 }

@@ -67,7 +67,7 @@ func TestScripts(t *testing.T) {
 // daemon knows the pods of host, and answers exec and logs like a small
 // shell.
 func daemon() *apitest.Daemon {
-	d := &apitest.Daemon{OnExec: pretend, Probed: probed()}
+	d := &apitest.Daemon{OnExec: pretend, Probed: probed(), Images: images()}
 	d.Publish(host())
 	return d
 }

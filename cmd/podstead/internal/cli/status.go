@@ -16,6 +16,7 @@ import (
 
 	"github.com/podstead/podstead/api"
 	"github.com/podstead/podstead/cmd/podstead/internal/printer"
+	"github.com/podstead/podstead/pod"
 )
 
 func (a *App) statusCommand() *cobra.Command {
@@ -68,6 +69,8 @@ func writeStatus(w io.Writer, s *api.Status, now time.Time) error {
 		pods += fmt.Sprintf("; for %s they are stopped: %s", printer.Age(s.Draining.Since, now), printer.Clean(s.Draining.Reason))
 	}
 	fmt.Fprintf(t, "Pods:\t%s\n", pods)
+	fmt.Fprintf(t, "Requested:\t%s\n", requestedText(s))
+	writeDisk(t, s.Disk)
 	if err := t.Flush(); err != nil {
 		return err
 	}
@@ -98,8 +101,46 @@ func nodeText(n api.Node) string {
 	if cpu, ok := n.Allocatable[corev1.ResourceCPU]; ok {
 		memory := n.Allocatable[corev1.ResourceMemory]
 		text += fmt.Sprintf(", %s CPUs and %dMi for pods", cpu.String(), memory.Value()>>20)
+		if reserved := reservedText(n); reserved != "" {
+			text += " (" + reserved + " reserved)"
+		}
 	}
 	return text
+}
+
+// reservedText is what is kept for the host, "" for nothing.
+func reservedText(n api.Node) string {
+	var parts []string
+	for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory} {
+		reserved, allocatable := n.Capacity[name], n.Allocatable[name]
+		if reserved.Sub(allocatable); reserved.Sign() > 0 {
+			parts = append(parts, printer.Amount(reserved, name)+" of "+string(name))
+		}
+	}
+	return strings.Join(parts, " and ")
+}
+
+// requestedText tells what pods have asked for of what they may.
+func requestedText(s *api.Status) string {
+	part := func(name corev1.ResourceName) string {
+		asked, allocatable := s.Requested[name], s.Node.Allocatable[name]
+		return fmt.Sprintf("%s (%s)", printer.Amount(asked, name), percent(asked.MilliValue(), allocatable.MilliValue()))
+	}
+	return fmt.Sprintf("%s of the CPUs, %s of the memory", part(corev1.ResourceCPU), part(corev1.ResourceMemory))
+}
+
+// writeDisk tells how full each file system is, and what that means.
+func writeDisk(w io.Writer, d pod.Disk) {
+	name := "Disk:"
+	for _, f := range d.Filesystems {
+		used := percent(f.Size-f.Available, f.Size)
+		fmt.Fprintf(w, "%s\t%s of %s available at %s (%s), %s used\n",
+			name, printer.Bytes(f.Available), printer.Bytes(f.Size), f.Path, strings.Join(f.Uses, ", "), used)
+		name = ""
+	}
+	if p := d.Pressure(); p != "" {
+		fmt.Fprintf(w, "\twarning: %s\n", printer.Clean(p))
+	}
 }
 
 func runtimeText(s *api.Status, now time.Time) string {

@@ -50,6 +50,8 @@ type Configuration struct {
 	CgroupRoot string `yaml:"cgroupRoot"`
 	// PidsLimit is how many processes and threads a pod may have.
 	PidsLimit int64 `yaml:"pidsLimit"`
+	// ImageGC bounds what images take of the disk.
+	ImageGC ImageGC `yaml:"imageGC"`
 	// Reserved is kept for the host and not given to pods.
 	Reserved    Reserved    `yaml:"reserved"`
 	Parallelism Parallelism `yaml:"parallelism"`
@@ -186,10 +188,27 @@ type Network struct {
 	LoopbackForwarder bool `yaml:"loopbackForwarder"`
 }
 
+// ImageGC says when unused images are removed. The names and defaults are the
+// kubelet's.
+type ImageGC struct {
+	// HighThresholdPercent of the disk in use begins the removal, which ends at
+	// LowThresholdPercent; 100 for never.
+	HighThresholdPercent int `yaml:"highThresholdPercent"`
+	LowThresholdPercent  int `yaml:"lowThresholdPercent"`
+	// MinimumAge is how long an image must have been unused to be removed.
+	MinimumAge Duration `yaml:"minimumAge"`
+	// MaximumAge is after how long one is removed anyway; 0 for never.
+	MaximumAge Duration `yaml:"maximumAge"`
+	// Pinned are patterns of images that are never removed.
+	Pinned []string `yaml:"pinned"`
+}
+
 // Reserved is what the host keeps for itself.
 type Reserved struct {
 	CPU    Quantity `yaml:"cpu"`
 	Memory Quantity `yaml:"memory"`
+	// PIDs are processes and threads.
+	PIDs int64 `yaml:"pids"`
 }
 
 // Parallelism bounds what is done at once.

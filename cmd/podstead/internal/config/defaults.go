@@ -1,6 +1,7 @@
 package config
 
 import (
+	"math"
 	"os"
 	"path/filepath"
 	"time"
@@ -15,9 +16,11 @@ type presetter interface{ preset() }
 
 func (c *Configuration) preset() {
 	c.PidsLimit = 1024
+	c.Reserved.PIDs = 1000
 	c.Metrics.Enabled = true
 	c.Restart = Restart{Base: Duration(10 * time.Second), Max: Duration(5 * time.Minute), Reset: Duration(10 * time.Minute)}
 	c.Logs = Logs{MaxSize: 10 << 20, MaxFiles: 5}
+	c.ImageGC = ImageGC{HighThresholdPercent: 85, LowThresholdPercent: belowHigh, MinimumAge: Duration(2 * time.Minute)}
 	c.Parallelism = Parallelism{Starts: 8, Pulls: 3}
 	c.Network.Masquerade = true
 	c.Shutdown = Shutdown{Inhibitor: true, GracePeriod: Duration(time.Minute), GracePeriodCriticalPods: unset}
@@ -25,6 +28,9 @@ func (c *Configuration) preset() {
 
 // unset is a time that the file does not give.
 const unset = Duration(-1)
+
+// belowHigh stands for a low threshold that the file leaves out.
+const belowHigh = math.MinInt
 
 func (d *Directory) preset() { d.Rescan = Duration(20 * time.Second) }
 
@@ -59,6 +65,9 @@ func (c *Configuration) setDefaults(programs string) {
 	fill(&c.OnExit, OnExitKeep)
 	if c.Shutdown.GracePeriodCriticalPods == unset {
 		c.Shutdown.GracePeriodCriticalPods = min(Duration(10*time.Second), max(c.Shutdown.GracePeriod, 0))
+	}
+	if c.ImageGC.LowThresholdPercent == belowHigh {
+		c.ImageGC.LowThresholdPercent = max(0, c.ImageGC.HighThresholdPercent-5)
 	}
 	fill(&c.Metrics.Address, metrics.DefaultAddress)
 	c.Runtime.setDefaults(c, programs)

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os/user"
+	"path"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -68,6 +69,7 @@ func (v *validator) configuration(c *Configuration) {
 	v.sources(c.Sources)
 	v.restart(c.Restart)
 	v.network(c.Network)
+	v.imageGC(c.ImageGC)
 	v.amounts(c)
 	v.oneOf("onExit", c.OnExit, OnExitKeep, OnExitDrain)
 	v.shutdown(c.Shutdown)
@@ -125,6 +127,7 @@ func (v *validator) restart(r Restart) {
 
 func (v *validator) amounts(c *Configuration) {
 	v.count("pidsLimit", c.PidsLimit, 1, 4<<20)
+	v.count("reserved.pids", c.Reserved.PIDs, 0, 4<<20)
 	v.count("logs.maxFiles", int64(c.Logs.MaxFiles), 2, 1000)
 	v.count("parallelism.starts", int64(c.Parallelism.Starts), 1, 1000)
 	v.count("parallelism.pulls", int64(c.Parallelism.Pulls), 1, 100)
@@ -134,6 +137,21 @@ func (v *validator) amounts(c *Configuration) {
 	for field, q := range map[string]Quantity{"reserved.cpu": c.Reserved.CPU, "reserved.memory": c.Reserved.Memory} {
 		if q.Sign() < 0 {
 			v.invalid(field, pod.ReasonInvalidQuantity, "", q.String(), "0 or more")
+		}
+	}
+}
+
+func (v *validator) imageGC(g ImageGC) {
+	v.count("imageGC.highThresholdPercent", int64(g.HighThresholdPercent), 1, 100)
+	v.count("imageGC.lowThresholdPercent", int64(g.LowThresholdPercent), 0, int64(max(0, g.HighThresholdPercent-1)))
+	v.atLeast("imageGC.minimumAge", time.Duration(g.MinimumAge), 0)
+	if g.MaximumAge != 0 {
+		v.atLeast("imageGC.maximumAge", time.Duration(g.MaximumAge), time.Duration(g.MinimumAge))
+	}
+	for i, pattern := range g.Pinned {
+		if _, err := path.Match(pattern, ""); err != nil || pattern == "" {
+			v.invalid(fmt.Sprintf("imageGC.pinned[%d]", i), pod.ReasonInvalid, "", strconv.Quote(pattern),
+				"a name such as registry.example.com/shop/web, with * for any part between two slashes")
 		}
 	}
 }

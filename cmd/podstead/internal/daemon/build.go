@@ -60,8 +60,14 @@ func build(o Options, cfg *config.Configuration, log *logger) (*daemon, error) {
 }
 
 func (d *daemon) buildRuntime(cfg *config.Configuration, server pod.Node) error {
-	var err error
-	d.cgroups, err = cgroups.New(cgroups.Config{Root: cfg.CgroupRoot, Capacity: server.Capacity, MaxPIDs: cfg.PidsLimit})
+	tasks, err := podTasks(cfg.Reserved.PIDs)
+	if err != nil {
+		return err
+	}
+	d.cgroups, err = cgroups.New(cgroups.Config{
+		Root: cfg.CgroupRoot, Capacity: server.Capacity, MaxPIDs: cfg.PidsLimit,
+		TotalMemory: totalMemory(server), TotalPIDs: tasks,
+	})
 	if err != nil {
 		return fmt.Errorf("look at the cgroups: %w", err)
 	}
@@ -77,6 +83,7 @@ func (d *daemon) buildRuntime(cfg *config.Configuration, server pod.Node) error 
 		c.Report = d.containerdChanged
 		d.containerd = containerd.NewServer(c)
 	}
+	d.disks = newDisks(cfg, d.containerd)
 	pause, err := pauseRootfs(cfg)
 	if err != nil {
 		return err
@@ -92,7 +99,9 @@ func (d *daemon) buildRuntime(cfg *config.Configuration, server pod.Node) error 
 		LoggerPath: r.Logger, LogMaxSize: int64(cfg.Logs.MaxSize), LogMaxFiles: cfg.Logs.MaxFiles,
 		RuncBinary: r.Runc, RuncRoot: filepath.Join(cfg.RunDir, "runc"), PauseRootfs: pause,
 		SeccompDir: filepath.Join(cfg.StateDir, seccompFolder), HostsDir: r.HostsDir, Host: host,
+		MakeRoom: d.disks.makeRoom, Available: d.disks.available,
 	})
+	d.disks.runtime = d.runtime
 	return err
 }
 
@@ -118,6 +127,7 @@ func (d *daemon) buildAgent(cfg *config.Configuration, server pod.Node) error {
 		Runtime:    pod.RuntimeState{Mode: cfg.Runtime.Mode, Address: cfg.Runtime.Address},
 		Containers: d.runtime, Images: images{d.runtime, d.archives.Scanned()}, Sandboxes: boxes, Network: d.network, Volumes: d.volumes, Cgroups: d.cgroups,
 		Probes: d.probes, Hooks: hooks{exec}, Verdicts: state.NewVerdicts(filepath.Join(cfg.RunDir, verdictsFile)),
+		Disks: d.disks, GoodImages: state.NewGoodImages(filepath.Join(cfg.StateDir, goodImagesFile)), Collect: imageSettings(cfg.ImageGC),
 		Logs: logRemover{cfg.LogDir}, History: state.NewHistory(filepath.Join(cfg.StateDir, historyFile)),
 		Now: now, Default: manifest.Default, Sources: sourceNames(cfg.Sources), Starts: cfg.Parallelism.Starts, Pulls: cfg.Parallelism.Pulls, Log: d.log.Logger,
 	})
@@ -161,6 +171,13 @@ func planSettings(r config.Restart) plan.Settings {
 	s := plan.DefaultSettings()
 	s.RestartBase, s.RestartMax, s.RestartReset = time.Duration(r.Base), time.Duration(r.Max), time.Duration(r.Reset)
 	return s
+}
+
+func imageSettings(c config.ImageGC) plan.ImageSettings {
+	return plan.ImageSettings{
+		High: c.HighThresholdPercent, Low: c.LowThresholdPercent,
+		MinimumAge: time.Duration(c.MinimumAge), MaximumAge: time.Duration(c.MaximumAge), Pinned: c.Pinned,
+	}
 }
 
 func (d *daemon) buildAPI(cfg *config.Configuration) error {

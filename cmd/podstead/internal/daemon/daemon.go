@@ -58,6 +58,7 @@ type daemon struct {
 	warned     chan struct{}
 	containerd *containerd.Server // nil when another runs it
 	runtime    *runtime.Runtime
+	disks      *disks
 	archives   *runtime.ArchiveFolder
 	agent      *agent.Agent
 	sources    *sources
@@ -85,6 +86,9 @@ func Run(ctx context.Context, o Options) error {
 	captureLogrus(log.Logger)
 	// Modes are set as they are meant, whatever umask we were started with.
 	unix.Umask(0o022)
+	if err := protectSelf(); err != nil {
+		return err
+	}
 	if err := makeFolders(cfg); err != nil {
 		return err
 	}
@@ -201,9 +205,8 @@ func (d *daemon) tellOfRuntime(ctx context.Context) error {
 // warnings tell what this host can't do.
 func (d *daemon) warnings() []string {
 	warnings := slices.Clone(d.cgroups.Capabilities().Missing)
-	if d.oomFloor != nil {
-		warnings = append(warnings, fmt.Sprintf("the kernel lets no container have an oom_score_adj below %d (CAP_SYS_RESOURCE is missing): "+
-			"when the server's memory runs out, Guaranteed pods are not spared", *d.oomFloor))
+	if w := d.unspared(); w != "" {
+		warnings = append(warnings, w)
 	}
 	if d.containerd != nil {
 		if w := d.containerd.Status().Warning; w != "" {

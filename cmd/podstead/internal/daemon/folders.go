@@ -15,15 +15,16 @@ import (
 
 // Names in the state folder.
 const (
-	sourcesFolder = "sources"
-	volumesFolder = "volumes"
-	pauseFolder   = "pause"
-	seccompFolder = "seccomp"
-	historyFile   = "history"
-	runtimeFile   = "runtime"
-	nodeFile      = "node"     // in the run folder
-	verdictsFile  = "verdicts" // in the run folder
-	lockFile      = "lock"
+	sourcesFolder  = "sources"
+	volumesFolder  = "volumes"
+	pauseFolder    = "pause"
+	seccompFolder  = "seccomp"
+	historyFile    = "history"
+	runtimeFile    = "runtime"
+	goodImagesFile = "good-images"
+	nodeFile       = "node"     // in the run folder
+	verdictsFile   = "verdicts" // in the run folder
+	lockFile       = "lock"
 )
 
 // makeFolders makes what podstead keeps things in, for root only; logs may be

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"fmt"
+	"math"
 	"os"
 	goruntime "runtime"
 	"slices"
@@ -74,6 +75,36 @@ func capacity() (corev1.ResourceList, error) {
 	}, nil
 }
 
+// podTasks is how many processes and threads all pods may have together: what
+// the kernel lets the whole server have, less what is reserved.
+func podTasks(reserved int64) (int64, error) {
+	all := int64(math.MaxInt64)
+	for _, name := range []string{"pid_max", "threads-max"} {
+		text, err := os.ReadFile("/proc/sys/kernel/" + name)
+		if err != nil {
+			return 0, fmt.Errorf("read how many processes there may be: %w", err)
+		}
+		n, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
+		if err != nil {
+			return 0, fmt.Errorf("read how many processes there may be: %w", err)
+		}
+		all = min(all, n)
+	}
+	if reserved >= all {
+		return 0, fmt.Errorf("reserved.pids: got %d, want less than the %d that this server can have", reserved, all)
+	}
+	return all - reserved, nil
+}
+
+// totalMemory is what all pods may use together, 0 for no bound: then nothing
+// is reserved.
+func totalMemory(n pod.Node) int64 {
+	if allocatable := n.Allocatable.Memory(); allocatable.Cmp(*n.Capacity.Memory()) < 0 {
+		return allocatable.Value()
+	}
+	return 0
+}
+
 // hostFacts is what OCI specs depend on beside the pod. child tells that
 // containerd is our child, and so has our capabilities.
 func hostFacts(v2, child bool) (spec.Host, error) {
@@ -115,13 +146,9 @@ func lowestOOMScore(capabilities []string) (*int, error) {
 	if slices.Contains(capabilities, "CAP_SYS_RESOURCE") {
 		return nil, nil
 	}
-	text, err := os.ReadFile("/proc/self/oom_score_adj")
-	if err != nil {
-		return nil, fmt.Errorf("read our oom_score_adj: %w", err)
-	}
-	score, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	if err != nil {
-		return nil, fmt.Errorf("read our oom_score_adj: %w", err)
+	score, err := ownOOMScore()
+	if err != nil || score <= oomScore {
+		return nil, err
 	}
 	return &score, nil
 }

@@ -1,6 +1,7 @@
 package printer
 
 import (
+	"fmt"
 	"io"
 	"maps"
 	"slices"
@@ -9,6 +10,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/podstead/podstead/pod"
 )
 
 // NodeHeader returns the headings for NodeRow.
@@ -80,16 +83,59 @@ func DescribeNode(w io.Writer, n *corev1.Node, pods []corev1.Pod, now time.Time)
 	p.quantities("Capacity", n.Status.Capacity)
 	p.quantities("Allocatable", n.Status.Allocatable)
 	p.system(&n.Status.NodeInfo)
-	p.printf(0, "Pods:\t(%d in total)\n", len(pods))
-	p.printf(1, "Namespace\tName\tStatus\tAge\n")
-	for i := range pods {
-		o := &pods[i]
-		p.printf(1, "%s\t%s\t%s\t%s\n", o.Namespace, o.Name, Status(o), Age(o.CreationTimestamp.Time, now))
-	}
+	p.nodePods(n, pods)
+	p.allocated(n, pods)
 	if p.err != nil {
 		return p.err
 	}
 	return t.Flush()
+}
+
+// nodePods lists the pods with what they request and may use.
+func (p *page) nodePods(n *corev1.Node, pods []corev1.Pod) {
+	p.printf(0, "Pods:\t(%d in total)\n", len(pods))
+	p.printf(1, "Namespace\tName\tStatus\tCPU Requests\tCPU Limits\tMemory Requests\tMemory Limits\tAge\n")
+	for i := range pods {
+		o := &pods[i]
+		requests, limits := pod.Requests(o), pod.Limits(o)
+		p.printf(1, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", o.Namespace, o.Name, Status(o),
+			shareText(requests, n, corev1.ResourceCPU), shareText(limits, n, corev1.ResourceCPU),
+			shareText(requests, n, corev1.ResourceMemory), shareText(limits, n, corev1.ResourceMemory), Age(o.CreationTimestamp.Time, p.now))
+	}
+}
+
+// allocated adds up what the pods have that hold room.
+func (p *page) allocated(n *corev1.Node, pods []corev1.Pod) {
+	requests, limits := corev1.ResourceList{}, corev1.ResourceList{}
+	for i := range pods {
+		if pod.HoldsRoom(&pods[i]) {
+			add(requests, pod.Requests(&pods[i]))
+			add(limits, pod.Limits(&pods[i]))
+		}
+	}
+	p.printf(0, "Allocated resources:\n")
+	p.printf(1, "(Limits may be over 100 percent; pods that wait for room are not counted.)\n")
+	p.printf(1, "Resource\tRequests\tLimits\n")
+	for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory} {
+		p.printf(1, "%s\t%s\t%s\n", name, shareText(requests, n, name), shareText(limits, n, name))
+	}
+}
+
+func add(sum, list corev1.ResourceList) {
+	for name, q := range list {
+		total := sum[name]
+		total.Add(q)
+		sum[name] = total
+	}
+}
+
+// shareText is an amount and which part of the allocatable it is.
+func shareText(list corev1.ResourceList, n *corev1.Node, name corev1.ResourceName) string {
+	q, all := list[name], n.Status.Allocatable[name]
+	if all.IsZero() {
+		return Amount(q, name)
+	}
+	return fmt.Sprintf("%s (%d%%)", Amount(q, name), int64(100*q.AsApproximateFloat64()/all.AsApproximateFloat64()))
 }
 
 func (p *page) quantities(title string, list corev1.ResourceList) {

@@ -30,6 +30,14 @@ build: ## build bin/podstead, its logger and pause, and the containerd and shim 
 	go build -ldflags '$(LDFLAGS)' -tags '$(TAGS)' -o $(BIN)/ ./cmd/podstead ./cmd/podstead-logger ./cmd/podstead-pause
 	go build -ldflags '-s -w' -tags '$(CONTAINERD_TAGS)' -o $(BIN)/ $(CONTAINERD)/cmd/containerd $(CONTAINERD)/cmd/containerd-shim-runc-v2
 
+.PHONY: packages
+packages: export LDFLAGS := $(LDFLAGS)
+packages: export TAGS := $(TAGS)
+packages: export CONTAINERD_TAGS := $(CONTAINERD_TAGS)
+packages: export CONTAINERD := $(CONTAINERD)
+packages: ## build bin/packages/*.deb and *.rpm for amd64 and arm64
+	@./scripts/packages
+
 .PHONY: run
 run: deps build ## keep the pods of examples/ until Ctrl-C, everything below one private folder
 	go build -o $(BIN)/podstead-try ./examples/try
@@ -39,8 +47,12 @@ run: deps build ## keep the pods of examples/ until Ctrl-C, everything below one
 test: deps build ## run every test
 	@./scripts/deps --test
 	go vet ./...
-	go test -timeout 14m -p 2 $$(go list ./... | grep -v -e /test/e2e -e /test/faults)
+	go test -timeout 14m -p 2 $$(go list ./... | grep -v -e /test/e2e -e /test/faults -e /test/packages)
 	go test -timeout 14m -p 1 ./test/e2e ./test/faults
+
+.PHONY: test-packages
+test-packages: packages ## build the packages again elsewhere, and install, upgrade and purge them
+	go test -timeout 40m -count 1 ./test/packages
 
 .PHONY: bench
 bench: deps build ## compare with a bare containerd client and write the table of docs/performance.md

@@ -62,10 +62,21 @@ func run() int {
 			return daemon.Containerd(ctx, file, check, os.Stderr)
 		},
 	}
+	app.Drain = func(ctx context.Context, file string, tell func(string)) error {
+		return daemon.Drain(ctx, daemon.Options{ConfigFile: file, Version: version, Log: os.Stderr}, tell)
+	}
+	app.Purge = func(ctx context.Context, file string, tell func(string)) error {
+		return daemon.Purge(ctx, daemon.Options{ConfigFile: file, Version: version, Log: os.Stderr}, tell)
+	}
 	return app.Main(ctx, os.Args[1:])
 }
 
-// buildVersion is what the Go toolchain knows of this program.
+// version is set by the linker where packages are built: they get the same
+// bytes from every checkout, so the toolchain must not look at it.
+var version string
+
+// buildVersion is what the build said, else what the Go toolchain knows of this
+// program.
 func buildVersion() api.Version {
 	v := api.Version{Version: "devel", Go: goruntime.Version(), Platform: goruntime.GOOS + "/" + goruntime.GOARCH}
 	info, ok := debug.ReadBuildInfo()
@@ -79,6 +90,9 @@ func buildVersion() api.Version {
 		if s.Key == "vcs.revision" && len(s.Value) >= 7 {
 			v.Commit = s.Value[:7]
 		}
+	}
+	if version != "" {
+		v.Version = version
 	}
 	return v
 }

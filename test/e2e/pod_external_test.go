@@ -6,10 +6,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/containerd/containerd/v2/client"
+	"github.com/containerd/containerd/v2/pkg/namespaces"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/podstead/podstead/test/harness"
@@ -65,6 +68,30 @@ func TestExternalContainerd16(t *testing.T) {
 	h.Stop()
 	if !h.ContainerdRuns() {
 		t.Error("podstead took a containerd along that is not its own")
+	}
+	purgeLeavesOthersContainerd(t, h)
+}
+
+// purgeLeavesOthersContainerd: only what is podstead's is removed from it.
+func purgeLeavesOthersContainerd(t *testing.T, h *harness.Host) {
+	t.Helper()
+	c, err := client.New(h.Containerd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	spaces := c.NamespaceService()
+	if err := spaces.Create(namespaces.WithNamespace(t.Context(), "others"), "others", nil); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := offline(t, h, "purge", "--yes"); err != nil || out != "" {
+		t.Errorf("purge: %v: %s", err, out)
+	}
+	if left, err := spaces.List(t.Context()); err != nil || !slices.Equal(left, []string{"others"}) {
+		t.Errorf("namespaces %q, %v, want that of others alone", left, err)
+	}
+	if !h.ContainerdRuns() {
+		t.Error("the purge took a containerd along that is not podstead's")
 	}
 }
 

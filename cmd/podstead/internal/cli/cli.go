@@ -39,6 +39,9 @@ type App struct {
 	// Containerd makes the process podstead's own containerd, or with check
 	// only tells by an error that it is not wanted.
 	Containerd func(ctx context.Context, configFile string, check bool) error
+	// Drain stops every pod while no daemon runs, and Purge removes everything
+	// that podstead keeps too; tell gets lines for people.
+	Drain, Purge func(ctx context.Context, configFile string, tell func(string)) error
 
 	socket string
 }
@@ -50,7 +53,7 @@ func (e exitStatus) Error() string { return fmt.Sprintf("exit status %d", int(e)
 
 // Main runs the command that args name and returns the exit code.
 func (a *App) Main(ctx context.Context, args []string) int {
-	root := a.root()
+	root := a.Command()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	var status exitStatus
@@ -80,7 +83,8 @@ func message(err error) string {
 	return "error: " + err.Error()
 }
 
-func (a *App) root() *cobra.Command {
+// Command is the tree of all commands; it is made anew each time.
+func (a *App) Command() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "podstead",
 		Short: "Keep the containers of this server as its Kubernetes manifests say",
@@ -100,6 +104,7 @@ func (a *App) root() *cobra.Command {
 	root.AddCommand(
 		a.runCommand(), a.containerdCommand(), a.reloadCommand(), a.getCommand(), a.describeCommand(), a.logsCommand(), a.execCommand(), a.portForwardCommand(),
 		a.eventsCommand(), a.topCommand(), a.restartCommand(), a.statusCommand(), a.imagesCommand(), a.checkCommand(), a.versionCommand(),
+		a.drainCommand(), a.purgeCommand(),
 	)
 	root.AddCommand(foreign()...)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {

@@ -27,6 +27,7 @@ func TestMain(m *testing.M) {
 
 func app(in io.Reader, out, errs io.Writer, env func(string) string) *App {
 	return &App{
+		Drain: ends("drained"), Purge: ends("purged"),
 		In: in, Out: out, Err: errs, Getenv: env, Now: func() time.Time { return noon },
 		Version: api.Version{Version: "v1.2.3", Commit: "abcdef0", Go: "go1", Platform: "linux/amd64"},
 		Daemon: func(_ context.Context, r RunOptions) error {
@@ -131,6 +132,17 @@ func pretend(_ context.Context, id string, r api.ExecRequest) (int, error) {
 	fmt.Fprintf(r.Stderr, "stdin %t, tty %t\n", r.Stdin != nil, r.TTY)
 	_, err := fmt.Fprintln(r.Stdout, id, strings.Join(r.Command, " "))
 	return 0, err
+}
+
+// ends says what was done to which configuration.
+func ends(what string) func(context.Context, string, func(string)) error {
+	return func(_ context.Context, file string, tell func(string)) error {
+		if _, err := config.Load(file); err != nil {
+			return err
+		}
+		tell(what + " " + file)
+		return nil
+	}
 }
 
 // exitCode is the script command "exitcode CODE COMMAND...".

@@ -25,6 +25,7 @@ var appArmorText string
 const (
 	appArmorDir      = "/etc/apparmor.d"
 	appArmorProfiles = "/sys/kernel/security/apparmor/profiles"
+	appArmorRemove   = "/sys/kernel/security/apparmor/.remove"
 )
 
 // appArmor tells whether the kernel confines by AppArmor, and which profiles
@@ -50,6 +51,28 @@ func appArmor() (enabled bool, profiles []string, err error) {
 		return false, nil, fmt.Errorf("load the AppArmor profile of containers (is apparmor_parser installed?): %w", err)
 	}
 	return true, append(profiles, spec.AppArmorDefault), nil
+}
+
+// unloadAppArmor removes the profile of containers from the kernel, unless a
+// process is confined by it: another podstead may have loaded it too.
+func unloadAppArmor() error {
+	text, err := os.ReadFile(appArmorProfiles)
+	if err != nil || !slices.Contains(profileNames(string(text)), spec.AppArmorDefault) {
+		return nil //nolint:nilerr // there is no AppArmor here
+	}
+	processes, err := filepath.Glob("/proc/[0-9]*/attr/current")
+	if err != nil {
+		return err
+	}
+	for _, process := range processes {
+		if confined, err := os.ReadFile(process); err == nil && strings.HasPrefix(string(confined), spec.AppArmorDefault+" ") {
+			return nil
+		}
+	}
+	if err := os.WriteFile(appArmorRemove, []byte(spec.AppArmorDefault), 0); err != nil {
+		return fmt.Errorf("unload the AppArmor profile of containers: %w", err)
+	}
+	return nil
 }
 
 // profileNames reads lines of "name (mode)".

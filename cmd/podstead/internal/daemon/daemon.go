@@ -81,27 +81,39 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
+	d, closing, err := open(o, cfg)
+	if err != nil {
+		return err
+	}
+	defer closing()
+	return d.run(ctx)
+}
+
+// open takes the state folder for this process alone and builds everything;
+// closing gives the folder back.
+func open(o Options, cfg *config.Configuration) (d *daemon, closing func(), err error) {
 	log := newLogger(cfg.Log, o.Log)
-	defer log.sync()
 	captureLogrus(log.Logger)
 	// Modes are set as they are meant, whatever umask we were started with.
 	unix.Umask(0o022)
 	if err := protectSelf(); err != nil {
-		return err
+		return nil, nil, err
 	}
 	if err := makeFolders(cfg); err != nil {
-		return err
+		return nil, nil, err
 	}
 	unlock, err := lock(cfg.StateDir)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	defer unlock()
-	d, err := build(o, cfg, log)
-	if err != nil {
-		return err
+	if d, err = build(o, cfg, log); err != nil {
+		unlock()
+		return nil, nil, err
 	}
-	return d.run(ctx)
+	return d, func() {
+		unlock()
+		log.sync()
+	}, nil
 }
 
 // load reads the configuration and refuses a file that others can write.

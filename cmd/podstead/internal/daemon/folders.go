@@ -15,6 +15,7 @@ import (
 
 // Names in the state folder.
 const (
+	imagesFolder   = "images"
 	sourcesFolder  = "sources"
 	volumesFolder  = "volumes"
 	pauseFolder    = "pause"
@@ -25,6 +26,19 @@ const (
 	nodeFile       = "node"     // in the run folder
 	verdictsFile   = "verdicts" // in the run folder
 	lockFile       = "lock"
+)
+
+// corruptMark follows the name of a file that was put aside.
+const corruptMark = ".corrupt-"
+
+// stateNames and runNames are all that podstead makes in its folders, beside
+// what is configured to lie there.
+var (
+	stateNames = []string{
+		imagesFolder, sourcesFolder, volumesFolder, pauseFolder, seccompFolder, historyFile, runtimeFile, goodImagesFile, lockFile, "node-id",
+		"containerd.toml", "containerd.log", "containerd.log.1",
+	}
+	runNames = []string{nodeFile, verdictsFile, "containerd.pid", "pods", "netns", "netns-addresses", "runtime", "runc"}
 )
 
 // makeFolders makes what podstead keeps things in, for root only; logs may be
@@ -47,6 +61,9 @@ func makeFolders(c *config.Configuration) error {
 	return nil
 }
 
+// errLocked says that a podstead runs.
+var errLocked = errors.New("another podstead works")
+
 // lock makes sure that one podstead works on a state folder. The kernel
 // gives the lock back when the process ends.
 func lock(stateDir string) (unlock func(), err error) {
@@ -58,7 +75,7 @@ func lock(stateDir string) (unlock func(), err error) {
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		_ = f.Close()
 		if errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, fmt.Errorf("another podstead works on %s already (it holds %s)", stateDir, path)
+			return nil, fmt.Errorf("%w on %s already (it holds %s)", errLocked, stateDir, path)
 		}
 		return nil, fmt.Errorf("lock %s: %w", path, err)
 	}

@@ -47,8 +47,8 @@ type state struct {
 	qemu    *qemu // nil without power
 	monitor *monitor
 	link    *link
-	// Booted is how long the last boot took, from power-on or reset until
-	// systemd had started everything.
+	// Booted is how long the last boot took, from power-on until systemd had
+	// started everything.
 	Booted time.Duration
 }
 
@@ -127,23 +127,10 @@ func (g *Guest) PowerOnWithoutWaiting() {
 	if g.monitor, err = openMonitor(g.machine.path("monitor.sock"), time.Minute); err != nil {
 		g.t.Fatal(err, q.alive())
 	}
-	g.greet("", began)
-}
-
-// greet waits for the agent of another boot.
-func (g *Guest) greet(before string, began time.Time) {
-	g.t.Helper()
-	for deadline := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
-		l, err := connect(g.machine.path("agent.sock"), time.Until(deadline), g.qemu.alive)
-		if err != nil {
-			g.t.Fatal(err)
-		}
-		if l.bootID != before {
-			g.link, g.Booted = l, time.Since(began)
-			return
-		}
-		l.client.Close()
+	if g.link, err = connect(g.machine.path("agent.sock"), patience, q.alive); err != nil {
+		g.t.Fatal(err)
 	}
+	g.Booted = time.Since(began)
 }
 
 // WaitBooted waits until systemd has started everything, and mounts the
@@ -190,6 +177,13 @@ func (g *Guest) off() {
 func (g *Guest) PowerOff() {
 	g.t.Helper()
 	g.Run("systemctl", "poweroff", "--no-block")
+	g.WaitOff()
+}
+
+// WaitOff waits until a guest is off that was told to shut down, or ready to
+// be powered on that was told to reboot.
+func (g *Guest) WaitOff() {
+	g.t.Helper()
 	select {
 	case <-g.qemu.done:
 		g.off()
@@ -202,18 +196,9 @@ func (g *Guest) PowerOff() {
 // everything.
 func (g *Guest) Reboot() {
 	g.t.Helper()
-	g.RebootWithoutWaiting()
-	g.WaitBooted()
-}
-
-// RebootWithoutWaiting begins a clean reboot and returns as soon as commands
-// can be run in the new boot. Booted counts the shutdown too.
-func (g *Guest) RebootWithoutWaiting() {
-	g.t.Helper()
-	began, before := time.Now(), g.link.bootID
 	g.Run("systemctl", "reboot", "--no-block")
-	g.link.client.Close()
-	g.greet(before, began)
+	g.WaitOff()
+	g.PowerOn()
 }
 
 // Pause stops the guest's processors, and with them all its clocks but that

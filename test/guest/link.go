@@ -19,7 +19,7 @@ type link struct {
 	bootID string
 }
 
-// connect greets the agent until it answers, as link.go of wire tells. alive
+// connect greets the agent until it answers, as package wire tells. alive
 // tells why there is no more sense in that.
 func connect(socket string, within time.Duration, alive func() error) (*link, error) {
 	conn, err := dial(socket, 10*time.Second)

@@ -259,31 +259,31 @@ func (g *Guest) cleanUp() {
 	}
 }
 
-// keepEvidence writes what the guest said into the test's folder of artifacts
+// keepEvidence writes what the guest said into the test's folder of artifacts,
 // and logs the ends of it.
 func (g *Guest) keepEvidence() {
-	console := g.Console()
-	g.t.Logf("the end of the console:\n%s", tail(console, 60))
-	dir := g.t.ArtifactDir()
-	if err := os.WriteFile(filepath.Join(dir, "console.log"), []byte(console), 0o644); err != nil {
-		g.t.Log(err)
-	}
+	g.keep("console.log", g.Console())
 	if g.link == nil || g.qemu.alive() != nil {
 		return
 	}
-	var r wire.Result
-	args := wire.Command{Args: []string{"journalctl", "--no-pager", "--output=short-precise", "--lines=5000"}, Timeout: time.Minute}
-	if err := g.link.call("Run", args, &r, 2*time.Minute); err != nil {
-		g.t.Logf("read the journal: %v", err)
-		return
-	}
-	g.t.Logf("the end of the journal:\n%s", tail(string(r.Stdout), 80))
-	if err := os.WriteFile(filepath.Join(dir, "journal.log"), r.Stdout, 0o644); err != nil {
-		g.t.Log(err)
+	for name, args := range map[string][]string{
+		"journal.log":  {"--lines=20000"},
+		"podstead.log": {"--lines=2000", "--unit=podstead*", "--unit=containerd"},
+	} {
+		var r wire.Result
+		c := wire.Command{Args: append([]string{"journalctl", "--no-pager", "--output=short-precise"}, args...), Timeout: time.Minute}
+		if err := g.link.call("Run", c, &r, 2*time.Minute); err != nil {
+			g.t.Logf("read the journal: %v", err)
+			return
+		}
+		g.keep(name, string(r.Stdout))
 	}
 }
 
-func tail(text string, lines int) string {
-	all := strings.Split(strings.TrimRight(text, "\n"), "\n")
-	return strings.Join(all[max(0, len(all)-lines):], "\n")
+func (g *Guest) keep(name, text string) {
+	if err := os.WriteFile(filepath.Join(g.t.ArtifactDir(), name), []byte(text), 0o644); err != nil {
+		g.t.Log(err)
+	}
+	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
+	g.t.Logf("the end of %s:\n%s", name, strings.Join(lines[max(0, len(lines)-40):], "\n"))
 }

@@ -63,7 +63,8 @@ func (g *Guest) Shell(script string) string {
 	return g.Run("sh", "-euc", script)
 }
 
-// Put writes a file, by renaming it into place, with the folders above it.
+// Put writes a file, by renaming it into place, with the folders above it. It
+// survives a power cut from then on.
 func (g *Guest) Put(path, content string, mode os.FileMode) {
 	g.t.Helper()
 	g.call("Write", wire.File{Path: path, Mode: uint32(mode), Content: []byte(content)}, &struct{}{}, commandTime)

@@ -50,7 +50,8 @@ func (*service) Run(c wire.Command, r *wire.Result) error {
 	return err
 }
 
-// Write puts a file into place by renaming, with the folders above it.
+// Write puts a file into place by renaming, with the folders above it. When it
+// returns the file survives a power cut.
 func (*service) Write(f wire.File, _ *struct{}) error {
 	dir := filepath.Dir(f.Path)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -65,7 +66,14 @@ func (*service) Write(f wire.File, _ *struct{}) error {
 	if err := errors.Join(err, part.Chmod(fs.FileMode(f.Mode)), part.Sync(), part.Close()); err != nil {
 		return err
 	}
-	return os.Rename(part.Name(), f.Path)
+	if err := os.Rename(part.Name(), f.Path); err != nil {
+		return err
+	}
+	folder, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(), folder.Close())
 }
 
 // Read returns a file.

@@ -225,6 +225,14 @@ func (g *Guest) command(name string, arguments map[string]any) {
 	}
 }
 
+// Alive tells whether the guest has power and answers.
+func (g *Guest) Alive() bool {
+	if g.qemu == nil || g.qemu.alive() != nil {
+		return false
+	}
+	return g.link.call("Facts", struct{}{}, &wire.Facts{}, time.Minute) == nil
+}
+
 // BootID is that of the kernel that runs.
 func (g *Guest) BootID() string { return g.link.bootID }
 

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -100,9 +101,13 @@ func (d *diary) translated(dir string) error {
 	}
 	for _, path := range paths {
 		id := strings.TrimSuffix(filepath.Base(path), ".jsonl")
-		events, err := record.Load[record.Witness](path)
+		content, err := os.ReadFile(path)
 		if err != nil {
 			return err
+		}
+		events, err := parse(content)
+		if err != nil {
+			return fmt.Errorf("witness %s: %w", id, err)
 		}
 		boots := map[record.Moment]string{} // of the runs that are spoken of
 		for _, e := range events {
@@ -128,6 +133,28 @@ func (d *diary) translated(dir string) error {
 		}
 	}
 	return nil
+}
+
+// parse reads events. Of a line that was being written when the power was cut
+// there is a beginning, or room without content, and the next run's line
+// follows on it.
+func parse(content []byte) ([]record.Witness, error) {
+	var events []record.Witness
+	for line := range bytes.Lines(content) {
+		begin := bytes.LastIndex(line, []byte(`{"event"`))
+		if begin < 0 {
+			continue
+		}
+		var e record.Witness
+		if err := json.Unmarshal(line[begin:], &e); err != nil {
+			if !bytes.HasSuffix(line, []byte("\n")) {
+				continue
+			}
+			return nil, fmt.Errorf("%q: %w", line, err)
+		}
+		events = append(events, e)
+	}
+	return events, nil
 }
 
 // bounds are those of a server, longer for emulation on a busy machine.

@@ -2,7 +2,7 @@ package host
 
 import (
 	"fmt"
-	"path/filepath"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -12,42 +12,33 @@ import (
 	"github.com/podstead/podstead/test/guest"
 )
 
-// Bounds for what takes seconds on a server and longer under emulation on a
-// busy machine.
-const (
-	waitReady = 5 * time.Minute
-	waitFile  = 2 * time.Minute
-)
+// wait is how long is waited for anything that takes seconds on a server, and
+// longer under emulation on a busy machine.
+const wait = 2 * time.Minute
 
 // node is a guest on which podstead is installed.
 type node struct {
 	*guest.Guest
 	t testing.TB
 	*diary
+	random *rand.Rand
+	// wanted are the pods that should be there now, in the namespace default.
+	wanted map[string]spec
 }
 
 // newNode boots a guest; nothing is installed on it yet.
 func newNode(t *testing.T, o guest.Options) *node {
 	t.Helper()
-	o.Payload = payload(t)
-	n := &node{guest.Boot(t, o), t, newDiary(t)}
+	n := &node{Guest: guest.Boot(t, o), t: t, diary: newDiary(t), wanted: map[string]spec{}}
 	n.newBoot()
 	return n
 }
 
 // For returns the same node as seen by a subtest.
-func (n *node) For(t testing.TB) *node { return &node{n.Guest.For(t), t, n.diary} }
-
-// Write puts a manifest into place.
-func (n *node) Write(name, yaml string) {
-	n.t.Helper()
-	n.Put(filepath.Join(manifestsDir, name), yaml, 0o600)
-}
-
-// Remove removes a manifest.
-func (n *node) Remove(name string) {
-	n.t.Helper()
-	n.Run("rm", filepath.Join(manifestsDir, name))
+func (n *node) For(t testing.TB) *node {
+	of := *n
+	of.Guest, of.t = n.Guest.For(t), t
+	return &of
 }
 
 // Pod returns the pod "namespace/name" as podstead shows it.
@@ -68,21 +59,22 @@ func (n *node) Pods() ([]corev1.Pod, error) {
 }
 
 // WaitReady waits until every container of a pod runs and is ready.
-func (n *node) WaitReady(key string) corev1.Pod {
+func (n *node) WaitReady(name string) corev1.Pod {
 	n.t.Helper()
-	return n.WaitPod(key, ready)
+	return n.WaitPod(name, ready)
 }
 
-// WaitPod waits until a pod is as wanted and returns it.
-func (n *node) WaitPod(key string, condition func(corev1.Pod) error) corev1.Pod {
+// WaitPod waits until a pod of the namespace default is as wanted and returns
+// it.
+func (n *node) WaitPod(name string, condition func(corev1.Pod) error) corev1.Pod {
 	n.t.Helper()
 	var p corev1.Pod
-	n.Eventually(waitReady, func() (err error) {
-		if p, err = n.Pod(key); err != nil {
+	n.Eventually(wait, func() (err error) {
+		if p, err = n.Pod("default/" + name); err != nil {
 			return err
 		}
 		if err := condition(p); err != nil {
-			return fmt.Errorf("pod %s: %w", key, err)
+			return fmt.Errorf("pod %s: %w", name, err)
 		}
 		return nil
 	})
@@ -102,18 +94,28 @@ func ready(p corev1.Pod) error {
 }
 
 // WaitGone waits until podstead shows a pod no more.
-func (n *node) WaitGone(key string) {
+func (n *node) WaitGone(name string) {
 	n.t.Helper()
-	n.Eventually(waitReady, func() error {
+	n.Eventually(wait, func() error {
 		pods, err := n.Pods()
 		if err != nil {
 			return err
 		}
 		for _, p := range pods {
-			if p.Namespace+"/"+p.Name == key {
-				return fmt.Errorf("pod %s is still there: %s", key, p.Status.Phase)
+			if p.Name == name {
+				return fmt.Errorf("pod %s is still there: %s", name, p.Status.Phase)
 			}
 		}
 		return nil
 	})
+}
+
+// containerID returns the bare id of a pod's container.
+func containerID(p corev1.Pod, name string) string {
+	for _, c := range p.Status.ContainerStatuses {
+		if c.Name == name {
+			return strings.TrimPrefix(c.ContainerID, "containerd://")
+		}
+	}
+	return ""
 }

@@ -54,6 +54,12 @@ test: deps build ## run every test
 test-packages: packages ## build the packages again elsewhere, and install, upgrade and purge them
 	go test -timeout 40m -count 1 ./test/packages
 
+.PHONY: test-host
+test-host: deps build ## boot Debian under QEMU and test podstead there: cgroup v2, reboots, power cuts
+	@./scripts/deps-host
+	@mkdir -p $(BIN)/host
+	go test -timeout 40m -count 1 -v -artifacts -outputdir $(BIN)/host ./test/host -args -host
+
 .PHONY: bench
 bench: deps build ## compare with a bare containerd client and write the table of docs/performance.md
 	go test -timeout 20m -count 1 -run '^TestBench' -v ./test/bench -args -bench.write

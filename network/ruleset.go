@@ -81,8 +81,10 @@ func (r *ruleset) guard(metadata bool) {
 		r.add(chain, "ip daddr 169.254.169.254 drop", "ip6 daddr fd00:ec2::254 drop")
 	}
 	// What neighbors say to one another needs them; the host has a route to
-	// all of them through that very link.
-	r.add(chain, "ip6 saddr { ::, fe80::/10 } meta l4proto ipv6-icmp return", "ip6 saddr { ::, fe80::/10 } drop", "fib saddr . iif oif missing drop")
+	// all of them through that very link. 58 is ICMPv6: of its name nft knows
+	// only where there is an /etc/protocols, which Debian 12 lacks without the
+	// package netbase.
+	r.add(chain, "ip6 saddr { ::, fe80::/10 } meta l4proto 58 return", "ip6 saddr { ::, fe80::/10 } drop", "fib saddr . iif oif missing drop")
 
 	const local = "to-loopback"
 	r.base(local, knftables.FilterType, knftables.InputHook, knftables.FilterPriority)

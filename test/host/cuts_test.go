@@ -1,0 +1,69 @@
+package host
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"time"
+)
+
+// testPowerCuts cuts the power at random moments after something was begun
+// that writes to the disk.
+func (n *node) testPowerCuts() {
+	for i := range *cuts {
+		ops := []struct {
+			name string
+			do   func(int) (after func())
+		}{
+			{"edit web", n.opEdit}, {"add a pod", n.opAdd}, {"remove a pod", n.opRemove}, {"import an image", n.opImport},
+		}
+		op := ops[(i+n.random.IntN(2)*2)%len(ops)]
+		after := op.do(i)
+		pause := time.Duration(n.random.Int64N(int64(8 * time.Second)))
+		time.Sleep(pause)
+		n.t.Logf("cut %d: %s after: %s", i, pause.Round(time.Millisecond), op.name)
+		n.cutPower(func() {})
+		n.logBack(n.clean)
+		after()
+	}
+}
+
+func nothing() {}
+
+func (n *node) opEdit(i int) func() {
+	n.apply("web", fmt.Sprintf("cut-%d", i))
+	return nothing
+}
+
+func (n *node) opAdd(i int) func() {
+	n.applySpec(fmt.Sprintf("more-%d", i), spec{generation: "1"})
+	return nothing
+}
+
+func (n *node) opRemove(i int) func() {
+	name := fmt.Sprintf("short-%d", i)
+	n.applySpec(name, spec{generation: "1"})
+	n.WaitReady(name)
+	n.drop(name)
+	return nothing
+}
+
+// opImport begins with an archive that is being imported. A pod never runs an
+// image of which a part is missing.
+func (n *node) opImport(i int) func() {
+	name := fmt.Sprintf("big-%d", i)
+	n.Shell(fmt.Sprintf("cp /mnt/big-%[1]d.tar %[2]s/.part; sync %[2]s/.part; mv %[2]s/.part %[2]s/big-%[1]d.tar; sync %[2]s", i%bigImages, imagesDir))
+	n.applySpec(name, spec{generation: "1", image: bigImage(i)})
+	return func() {
+		n.t.Helper()
+		content := make([]byte, bigSize)
+		_, _ = rand.NewChaCha8([32]byte{byte(i % bigImages)}).Read(content)
+		pid := n.processes(containerCgroup(n.WaitReady(name), "app"))[0]
+		got, _, _ := strings.Cut(n.Run("sha256sum", "/proc/"+pid+"/root/big"), " ")
+		if want := fmt.Sprintf("%x", sha256.Sum256(content)); got != want {
+			n.t.Errorf("the file of the image has the sum %s in the container, want %s", got, want)
+		}
+		n.drop(name)
+	}
+}

@@ -1,0 +1,85 @@
+package host
+
+import (
+	"flag"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/podstead/podstead/test/guest"
+)
+
+var (
+	cuts  = flag.Int("host.cuts", 4, "how often power is cut at a random moment, on each server")
+	seed  = flag.Uint64("host.seed", 0, "seed of what is random; 0 for another one each time")
+	suite = flag.String("host.suite", "", "test this release of Debian alone: bookworm or trixie")
+)
+
+// TestHost goes with one server per release of Debian through its life. The
+// steps build on each other: a boot takes long, so they share it.
+func TestHost(t *testing.T) {
+	if *seed == 0 {
+		*seed = uint64(time.Now().UnixNano())
+	}
+	t.Logf("-host.seed=%d", *seed)
+	what := payload(t)
+	for i, s := range []guest.Suite{guest.Debian12, guest.Debian13} {
+		if *suite != "" && *suite != string(s) {
+			continue
+		}
+		t.Run(string(s), func(t *testing.T) {
+			t.Parallel()
+			n := newNode(t, guest.Options{Suite: s, Payload: what})
+			n.random = rand.New(rand.NewPCG(*seed, uint64(i)))
+			t.Logf("booted in %s", n.Booted.Round(time.Second))
+			for _, step := range life {
+				began := time.Now()
+				t.Run(step.name, func(t *testing.T) { step.do(n.For(t)) })
+				t.Logf("%s took %s", step.name, time.Since(began).Round(time.Second))
+				if !n.Alive() {
+					t.Fatal("the guest is dead: what comes after this is left out")
+				}
+			}
+		})
+	}
+}
+
+// life is what happens to a server, in this order.
+var life = []struct {
+	name string
+	do   func(*node)
+}{
+	{"Install", (*node).testInstall},
+	{"CgroupLimits", (*node).testLimits},
+	{"CgroupResize", (*node).testResize},
+	{"CgroupResizeHeld", (*node).testResizeHeld},
+	{"CgroupOOM", (*node).testOOM},
+	{"CgroupPressure", (*node).testPressure},
+	{"CgroupKill", (*node).testKill},
+	{"AppArmor", (*node).testAppArmor},
+	{"SystemdReload", (*node).testSystemdReload},
+	{"ControllersTaken", (*node).testControllersTaken},
+	{"Reboot", (*node).testReboot},
+	{"ContainerdLate", (*node).testContainerdLate},
+	{"ClockWrong", (*node).testClockWrong},
+	{"SlowDisk", (*node).testSlowDisk},
+	{"PowerCuts", (*node).testPowerCuts},
+	{"History", (*node).Judge},
+	{"NothingLeft", (*node).testNothingLeft},
+}
+
+// testInstall: after the installation there is a pod as soon as there is a
+// manifest.
+func (n *node) testInstall() {
+	before := time.Now()
+	n.install()
+	n.fleet(true)
+	n.t.Logf("installed in %s", time.Since(before).Round(time.Second))
+	before = time.Now()
+	n.apply("web", "1")
+	n.apply("duo", "1")
+	n.publish("1")
+	n.clean()
+	n.t.Logf("pods are ready after %s", time.Since(before).Round(time.Second))
+	n.t.Logf("podstead get pods\n%s", n.Run("podstead", "get", "pods", "-o", "wide"))
+}

@@ -1,0 +1,171 @@
+package host
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/podstead/podstead/test/record"
+)
+
+// cutPower takes the power away and gives it back when meanwhile is done.
+func (n *node) cutPower(meanwhile func()) {
+	n.t.Helper()
+	n.Fetch()
+	from := n.Now()
+	n.PowerCut()
+	meanwhile()
+	n.PowerOnWithoutWaiting()
+	n.booted("power cut", from)
+}
+
+// booted waits until systemd has started everything and writes the fault down.
+func (n *node) booted(kind string, from record.Moment) {
+	n.t.Helper()
+	n.newBoot()
+	n.WaitBooted()
+	n.Fault(kind, "", from)
+}
+
+// testReboot: after a clean reboot every pod is back, that of the URL too,
+// which nobody serves any more.
+func (n *node) testReboot() {
+	n.Fetch()
+	from := n.Now()
+	n.Run("systemctl", "reboot", "--no-block")
+	n.WaitOff()
+	n.PowerOnWithoutWaiting()
+	n.booted("reboot", from)
+	n.logBack(n.clean)
+	if r, _ := n.Try("systemctl", "is-active", "fleet.service"); strings.TrimSpace(r.Stdout) == "active" {
+		n.t.Error("the URL is served, so this showed nothing")
+	}
+	if out := n.Run("podstead", "status"); !strings.Contains(out, "connection refused") {
+		n.t.Errorf("podstead status does not say that the URL can't be read:\n%s", out)
+	}
+}
+
+func (n *node) logBack(do func()) {
+	n.t.Helper()
+	began := time.Now()
+	do()
+	n.t.Logf("booted in %s, all pods were ready %s later", n.Booted.Round(time.Second), time.Since(began).Round(time.Second))
+}
+
+// testContainerdLate: podstead waits for its containerd after a boot, decides
+// nothing meanwhile, and goes on when it answers.
+func (n *node) testContainerdLate() {
+	const program = "/usr/libexec/podstead/containerd"
+	n.Put(program+".late", "#!/bin/sh\nwhile ! [ -e /run/late-enough ]; do sleep 0.2; done\nexec "+program+".real \"$@\"\n", 0o755)
+	n.Shell("mv " + program + " " + program + ".real; mv " + program + ".late " + program + "; sync")
+	n.cutPower(func() {})
+	n.Eventually(wait, func() error {
+		page, err := n.HTTP("", "http://127.0.0.1:9255/metrics", nil)
+		if err == nil && !strings.Contains(page, "\npodstead_runtime_up 0") {
+			err = fmt.Errorf("the metrics do not say that containerd is down")
+		}
+		return err
+	})
+	pods, err := n.Pods()
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	for _, p := range pods {
+		if p.Status.Phase == corev1.PodFailed || p.Status.Phase == corev1.PodSucceeded {
+			n.t.Errorf("without containerd pod %s is %s", p.Name, p.Status.Phase)
+		}
+	}
+	from := n.Now()
+	n.Put("/run/late-enough", "", 0o644)
+	n.logBack(n.clean)
+	n.Fault("containerd comes up", "", from)
+	n.Shell("mv " + program + ".real " + program + "; sync")
+}
+
+// testClockWrong: a server whose clock has lost its battery has all its pods,
+// and none of them minds when the time is set right.
+func (n *node) testClockWrong() {
+	n.cutPower(func() { n.SetRTC(time.Unix(0, 0)) })
+	n.SetRTC(time.Time{})
+	if shown := time.Unix(0, n.Facts().Wall); time.Since(shown) < 24*time.Hour {
+		n.t.Fatalf("the guest shows %s, which is not wrong", shown)
+	} else {
+		n.t.Logf("the guest shows %s", shown.UTC().Format(time.DateTime))
+	}
+	n.logBack(n.clean)
+	before := n.containers()
+	n.Run("date", "--set", time.Now().UTC().Format("2006-01-02 15:04:05 UTC"))
+	// Probes go on, at their pace, and nothing restarts.
+	first := n.probed()
+	n.Eventually(wait, func() error {
+		if now := n.probed(); now < first+5 {
+			return fmt.Errorf("%d probes of web since the clock was set", now-first)
+		}
+		return nil
+	})
+	n.clean()
+	if now := n.containers(); now != before {
+		n.t.Errorf("after the clock was set the containers are %s, before they were %s", now, before)
+	}
+}
+
+// containers lists every container with its restarts.
+func (n *node) containers() string {
+	n.t.Helper()
+	pods, err := n.Pods()
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	var b strings.Builder
+	for _, p := range pods {
+		for _, c := range p.Status.ContainerStatuses {
+			fmt.Fprintf(&b, "%s/%s %s %d\n", p.Name, c.Name, c.ContainerID, c.RestartCount)
+		}
+	}
+	return b.String()
+}
+
+// probed is how often web's readiness was probed.
+func (n *node) probed() int {
+	n.t.Helper()
+	page, err := n.HTTP("", "http://127.0.0.1:9255/metrics/probes", nil)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	total := 0
+	for line := range strings.Lines(page) {
+		if strings.HasPrefix(line, "prober_probe_total{") && strings.Contains(line, `pod="web"`) {
+			var count int
+			_, _ = fmt.Sscan(line[strings.LastIndex(line, " ")+1:], &count)
+			total += count
+		}
+	}
+	return total
+}
+
+// testSlowDisk: on a disk that takes its time every pod comes back too.
+func (n *node) testSlowDisk() {
+	n.Fetch()
+	from := n.Now()
+	n.PowerCut()
+	n.PowerOnWithoutWaiting()
+	n.Throttle(6<<20, 150)
+	n.booted("power cut", from)
+	from = n.Now()
+	n.logBack(n.clean)
+	n.Fault("slow disk", "", from)
+	n.Throttle(0, 0)
+}
+
+// testNothingLeft: when no pod is wanted any more, nothing of them is left.
+func (n *node) testNothingLeft() {
+	n.fleet(true)
+	n.publish("")
+	for name := range n.wanted {
+		n.drop(name)
+	}
+	n.clean()
+	n.t.Logf("podstead get pods: %s", n.Run("podstead", "get", "pods"))
+}

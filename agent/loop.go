@@ -72,6 +72,7 @@ type loop struct {
 	network  networkState
 	ports    listening
 	storage  storage
+	restarts restarts
 }
 
 func newLoop(a *Agent, spawn func(func(context.Context))) *loop {
@@ -117,6 +118,7 @@ func (l *loop) step() time.Duration {
 	if l.unmerged {
 		l.merge()
 	}
+	l.nextRestarts(now.Moment)
 	for key, ps := range l.pods {
 		if ps.wake != 0 && now.Moment >= ps.wake {
 			l.dirty[key] = true
@@ -154,6 +156,9 @@ func (l *loop) sleep(now pod.Moment) time.Duration {
 	}
 	if l.ports.at != 0 && !l.ports.looking {
 		d = min(d, max(l.ports.at.Sub(now), 0))
+	}
+	if len(l.restarts.waiting) > 0 {
+		d = min(d, l.restarts.at.Sub(now))
 	}
 	if !l.storage.busy {
 		d = min(d, l.storage.at.Sub(now))

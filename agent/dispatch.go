@@ -30,6 +30,9 @@ func (l *loop) dispatch(ps *podState, a plan.Action) {
 			l.waiting = append(l.waiting, ps.key)
 			return
 		}
+		if !l.mayRestart(ps, a) {
+			return
+		}
 		*slots++
 	}
 	ps.busy[a.Target()] = true

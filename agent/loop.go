@@ -74,6 +74,7 @@ type loop struct {
 	network  networkState
 	ports    listening
 	storage  storage
+	restarts restarts
 }
 
 func newLoop(a *Agent, spawn func(func(context.Context))) *loop {
@@ -123,6 +124,7 @@ func (l *loop) step() time.Duration {
 		l.pullAt = 0
 		l.wakeWaiting()
 	}
+	l.nextRestarts(now.Moment)
 	for key, ps := range l.pods {
 		if ps.wake != 0 && now.Moment >= ps.wake {
 			l.dirty[key] = true
@@ -170,6 +172,9 @@ func (l *loop) sleep(now pod.Moment) time.Duration {
 	}
 	if l.drain != nil && l.drain.again != 0 {
 		d = min(d, l.drain.again.Sub(now))
+	}
+	if len(l.restarts.waiting) > 0 {
+		d = min(d, l.restarts.at.Sub(now))
 	}
 	if !l.storage.busy {
 		d = min(d, l.storage.at.Sub(now))

@@ -166,6 +166,7 @@ func (l *loop) have(ps *podState) plan.Have {
 		Verdicts:     l.verdicts,
 		Evicted:      ps.evicted,
 		LimitsLost:   ps.limitsLost,
+		Queued:       l.restarts.queued(ps.key),
 	}
 	for _, c := range ps.containers {
 		h.Containers = append(h.Containers, c)

@@ -59,6 +59,10 @@ func (p *planner) deadStatus(l *life, d *pod.Desired, last *pod.Container, v *Vi
 	at, _ := p.restart(last)
 	if p.now >= at || editedSince(last, d.Pod) || asked(last) {
 		st.State.Waiting = p.waiting(l, d, last.Name)
+		if p.have.Queued && !asked(last) {
+			st.State.Waiting = &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff", Message: fmt.Sprintf(
+				"its back-off is over, and it waits for its turn: this server restarts %g failed containers per second", p.RestartRate)}
+		}
 		return
 	}
 	v.NextStart[last.Name] = at

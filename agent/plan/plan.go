@@ -16,6 +16,11 @@ type Settings struct {
 	// RestartBase, RestartMax and RestartReset shape the back-off of
 	// restarts: 10 s, 5 min and 10 min by default.
 	RestartBase, RestartMax, RestartReset time.Duration
+	// RestartRate is how many failed containers are restarted per second on the
+	// whole server, RestartBurst how many at once: 4 and 20. No bound if
+	// RestartRate is 0.
+	RestartRate  float64
+	RestartBurst int
 	// RetryBase and RetryMax shape the back-off of failed operations; pulls
 	// use PullBase and PullMax.
 	RetryBase, RetryMax time.Duration
@@ -35,6 +40,7 @@ type Settings struct {
 func DefaultSettings() Settings {
 	return Settings{
 		RestartBase: 10 * time.Second, RestartMax: 5 * time.Minute, RestartReset: 10 * time.Minute,
+		RestartRate: 4, RestartBurst: 20,
 		RetryBase: time.Second, RetryMax: 30 * time.Second,
 		PullBase: 10 * time.Second, PullMax: 5 * time.Minute, FullMax: 5 * time.Second,
 		KillRetry: 5 * time.Second, LateGrace: 2 * time.Second,
@@ -99,6 +105,9 @@ type Have struct {
 	// LimitsLost says that the host forgot the limits of what runs: they have
 	// to be set again.
 	LimitsLost bool
+	// Queued says that restarts of failed containers wait for their turn on the
+	// server.
+	Queued bool
 	// Unwired tells, by instance, that somebody took a pod's link away.
 	Unwired map[int]bool
 	// Killed is when SIGKILL was last sent to a container.

@@ -79,7 +79,8 @@ func (w *world) judgeStop(a plan.Stop, c pod.Container) {
 	for _, kind := range []pod.ProbeKind{pod.ProbeStartup, pod.ProbeLiveness, pod.HookPostStart} {
 		failed = failed || w.verdicts[pod.ProbeID{Container: a.ID, Kind: kind}].Outcome == pod.ProbeFailure
 	}
-	if a.Failure && !failed {
+	// What was begun is carried on, whatever the probe says meanwhile.
+	if begun := c.Stopping != nil && c.Stopping.Failure; a.Failure && !failed && !begun {
 		w.violate("S14: %s although nothing failed", a)
 	}
 	if a.Hold || lifecycle(c).PreStop == nil || a.Grace == 0 || w.known(c, pod.HookPreStop) {

@@ -114,6 +114,23 @@ func (h *Host) Stop() {
 	}
 }
 
+// WaitEnd waits until podstead has ended by itself with an error, and returns
+// the end of its log.
+func (h *Host) WaitEnd(within time.Duration) string {
+	h.t.Helper()
+	d := h.daemon
+	select {
+	case <-d.done:
+	case <-time.After(within):
+		h.t.Fatalf("podstead did not end within %s", within)
+	}
+	h.daemon = nil
+	if d.err == nil {
+		h.t.Error("podstead ended without an error")
+	}
+	return h.logTail(20)
+}
+
 // Signal sends podstead a signal.
 func (h *Host) Signal(s syscall.Signal) {
 	h.t.Helper()

@@ -168,6 +168,10 @@ type Restart struct {
 	Max  Duration `yaml:"max"`
 	// Reset is how long a container must run to be started at once again.
 	Reset Duration `yaml:"reset"`
+	// PerSecond is how many failed containers are restarted per second on the
+	// whole server, Burst how many at once.
+	PerSecond int `yaml:"perSecond"`
+	Burst     int `yaml:"burst"`
 }
 
 // Logs sets how containers' logs are rotated.

@@ -91,13 +91,15 @@ sources:
 			{Name: "files", Directory: &Directory{Path: "/m", Rescan: Duration(20 * time.Second)}, PodSecurity: "privileged"},
 			{Name: "fleet", URL: &URL{URL: "https://fleet/pods.yaml", Interval: Duration(20 * time.Second), MaxBytes: 10 << 20}, PodSecurity: "baseline"},
 		},
-		Restart:    Restart{Base: Duration(10 * time.Second), Max: Duration(5 * time.Minute), Reset: Duration(10 * time.Minute)},
+		Restart:    Restart{Base: Duration(10 * time.Second), Max: Duration(5 * time.Minute), Reset: Duration(10 * time.Minute), PerSecond: 4, Burst: 20},
 		Logs:       Logs{MaxSize: 10 << 20, MaxFiles: 5},
-		CgroupRoot: "/podstead", PidsLimit: 1024, Parallelism: Parallelism{Starts: 8, Pulls: 3},
-		Network:  Network{PodCIDRs: network.DefaultPodCIDRs(), Masquerade: true},
-		Metrics:  Metrics{Enabled: true, Address: "127.0.0.1:9255"},
-		Shutdown: Shutdown{Inhibitor: true, GracePeriod: Duration(time.Minute), GracePeriodCriticalPods: Duration(10 * time.Second)},
-		OnExit:   "keep", Log: Log{Level: "info", Format: "auto"},
+		CgroupRoot: "/podstead", PidsLimit: 1024, Reserved: Reserved{PIDs: 1000},
+		ImageGC:     ImageGC{HighThresholdPercent: 85, LowThresholdPercent: 80, MinimumAge: Duration(2 * time.Minute)},
+		Parallelism: Parallelism{Starts: 8, Pulls: 3},
+		Network:     Network{PodCIDRs: network.DefaultPodCIDRs(), Masquerade: true},
+		Metrics:     Metrics{Enabled: true, Address: "127.0.0.1:9255"},
+		Shutdown:    Shutdown{Inhibitor: true, GracePeriod: Duration(time.Minute), GracePeriodCriticalPods: Duration(10 * time.Second)},
+		OnExit:      "keep", Log: Log{Level: "info", Format: "auto"},
 	}
 	if diff := cmp.Diff(want, c, cmpopts.EquateComparable(netip.Prefix{})); diff != "" {
 		t.Errorf("configuration (-want +got):\n%s", diff)

@@ -18,7 +18,7 @@ func (c *Configuration) preset() {
 	c.PidsLimit = 1024
 	c.Reserved.PIDs = 1000
 	c.Metrics.Enabled = true
-	c.Restart = Restart{Base: Duration(10 * time.Second), Max: Duration(5 * time.Minute), Reset: Duration(10 * time.Minute)}
+	c.Restart = Restart{Base: Duration(10 * time.Second), Max: Duration(5 * time.Minute), Reset: Duration(10 * time.Minute), PerSecond: 4, Burst: 20}
 	c.Logs = Logs{MaxSize: 10 << 20, MaxFiles: 5}
 	c.ImageGC = ImageGC{HighThresholdPercent: 85, LowThresholdPercent: belowHigh, MinimumAge: Duration(2 * time.Minute)}
 	c.Parallelism = Parallelism{Starts: 8, Pulls: 3}

@@ -123,6 +123,8 @@ func (v *validator) restart(r Restart) {
 	v.atLeast("restart.base", time.Duration(r.Base), time.Second)
 	v.atLeast("restart.max", time.Duration(r.Max), time.Duration(r.Base))
 	v.atLeast("restart.reset", time.Duration(r.Reset), time.Second)
+	v.count("restart.perSecond", int64(r.PerSecond), 1, 1000)
+	v.count("restart.burst", int64(r.Burst), 1, 10_000)
 }
 
 func (v *validator) amounts(c *Configuration) {
@@ -146,7 +148,7 @@ func (v *validator) imageGC(g ImageGC) {
 	v.count("imageGC.lowThresholdPercent", int64(g.LowThresholdPercent), 0, int64(max(0, g.HighThresholdPercent-1)))
 	v.atLeast("imageGC.minimumAge", time.Duration(g.MinimumAge), 0)
 	if g.MaximumAge != 0 {
-		v.atLeast("imageGC.maximumAge", time.Duration(g.MaximumAge), time.Duration(g.MinimumAge))
+		v.atLeast("imageGC.maximumAge", time.Duration(g.MaximumAge), max(0, time.Duration(g.MinimumAge)))
 	}
 	for i, pattern := range g.Pinned {
 		if _, err := path.Match(pattern, ""); err != nil || pattern == "" {

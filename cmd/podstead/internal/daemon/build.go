@@ -170,6 +170,7 @@ func sourceNames(list []config.Source) []string {
 func planSettings(r config.Restart) plan.Settings {
 	s := plan.DefaultSettings()
 	s.RestartBase, s.RestartMax, s.RestartReset = time.Duration(r.Base), time.Duration(r.Max), time.Duration(r.Reset)
+	s.RestartRate, s.RestartBurst = float64(r.PerSecond), r.Burst
 	return s
 }
 

@@ -45,6 +45,7 @@ test: deps build ## run every test
 test-host: deps build ## boot Debian under QEMU and test podstead there: cgroup v2, reboots, power cuts
 	@./scripts/deps-host
 	@mkdir -p $(BIN)/host
+	go test ./test/guest/...
 	go test -timeout 40m -count 1 -v -artifacts -outputdir $(BIN)/host ./test/host -args -host
 
 .PHONY: bench

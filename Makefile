@@ -58,6 +58,7 @@ test-packages: packages ## build the packages again elsewhere, and install, upgr
 test-host: deps build ## boot Debian under QEMU and test podstead there: cgroup v2, reboots, power cuts
 	@./scripts/deps-host
 	@mkdir -p $(BIN)/host
+	go test ./test/guest/...
 	go test -timeout 40m -count 1 -v -artifacts -outputdir $(BIN)/host ./test/host -args -host
 
 .PHONY: bench

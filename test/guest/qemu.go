@@ -118,10 +118,16 @@ type qemu struct {
 	err  error
 }
 
-// start runs QEMU in a network namespace of its own, where nothing leads out,
+// start runs QEMU for the machine.
+func (m *machine) start() (*qemu, error) { return run(m.args()) }
+
+// program is QEMU's.
+const program = "qemu-system-x86_64"
+
+// run runs QEMU in a network namespace of its own, where nothing leads out,
 // until it is killed or this process ends, in whatever way.
-func (m *machine) start() (*qemu, error) {
-	q := &qemu{cmd: exec.Command("qemu-system-x86_64", m.args()...), said: new(strings.Builder), done: make(chan struct{})}
+func run(args []string) (*qemu, error) {
+	q := &qemu{cmd: exec.Command(program, args...), said: new(strings.Builder), done: make(chan struct{})}
 	q.cmd.Stdout, q.cmd.Stderr = q.said, q.said
 	q.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Cloneflags: syscall.CLONE_NEWNET}
 	started := make(chan error)
@@ -150,6 +156,11 @@ func (q *qemu) alive() error {
 	default:
 		return nil
 	}
+}
+
+// used is the processor time that it took until it ended.
+func (q *qemu) used() time.Duration {
+	return q.cmd.ProcessState.UserTime() + q.cmd.ProcessState.SystemTime()
 }
 
 // kill cuts the power.

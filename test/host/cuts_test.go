@@ -11,25 +11,26 @@ import (
 // testPowerCuts cuts the power at random moments after something was begun
 // that writes to the disk.
 func (n *node) testPowerCuts() {
+	ops := []struct {
+		name string
+		do   func(int) (after func())
+	}{
+		{"edit web", n.opEdit}, {"add a pod", n.opAdd}, {"remove a pod", n.opRemove}, {"import an image", n.opImport},
+	}
 	for i := range *cuts {
-		ops := []struct {
-			name string
-			do   func(int) (after func())
-		}{
-			{"edit web", n.opEdit}, {"add a pod", n.opAdd}, {"remove a pod", n.opRemove}, {"import an image", n.opImport},
+		if i%len(ops) == 0 {
+			n.random.Shuffle(len(ops), func(a, b int) { ops[a], ops[b] = ops[b], ops[a] })
 		}
-		op := ops[(i+n.random.IntN(2)*2)%len(ops)]
+		op := ops[i%len(ops)]
 		after := op.do(i)
 		pause := time.Duration(n.random.Int64N(int64(8 * time.Second)))
 		time.Sleep(pause)
 		n.t.Logf("cut %d: %s after: %s", i, pause.Round(time.Millisecond), op.name)
-		n.cutPower(func() {})
+		n.cutPower(nothing, nothing)
 		n.logBack(n.clean)
 		after()
 	}
 }
-
-func nothing() {}
 
 func (n *node) opEdit(i int) func() {
 	n.apply("web", fmt.Sprintf("cut-%d", i))

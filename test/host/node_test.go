@@ -14,7 +14,7 @@ import (
 
 // wait is how long is waited for anything that takes seconds on a server, and
 // longer under emulation on a busy machine.
-const wait = 2 * time.Minute
+const wait = 5 * time.Minute
 
 // node is a guest on which podstead is installed.
 type node struct {

@@ -185,7 +185,9 @@ func (s *Server) rootFree() error {
 // start starts containerd in a session of its own. As a child of ours it is
 // waited for; when we end, it goes on.
 func (s *Server) start() (*process, error) {
-	s.set(func(st *Status) { st.Warning = "" })
+	if s.Status().Warning != "" {
+		s.set(func(st *Status) { st.Warning = "" })
+	}
 	if err := s.prepare(); err != nil {
 		return nil, fmt.Errorf("start containerd: %w", err)
 	}

@@ -101,6 +101,27 @@ func TestCriticalPodsGoLast(t *testing.T) {
 	})
 }
 
+// TestDrainWaitsForWhatIsBeingStarted: it may run when nobody expects it.
+func TestDrainWaitsForWhatIsBeingStarted(t *testing.T) {
+	f := newFake()
+	inBubble(t, f, func(t *testing.T, a *agent.Agent) {
+		f.set(func(f *fake) { f.delay = 10 * time.Second })
+		a.Publish(source(desired("web")))
+		for f.count("start") == 0 {
+			settle(time.Second)
+		}
+		expect(t, f, "")
+		if err := a.Drain(t.Context(), shutdown()); err != nil {
+			t.Fatal(err)
+		}
+		if f.count("stop") == 0 {
+			t.Errorf("the drain was over before the start was: %v", f.calls)
+		}
+		settle(time.Minute)
+		expect(t, f, "")
+	})
+}
+
 func containerOf(f *fake, name string) (pod.Container, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -14,8 +14,12 @@ import (
 
 // Config says what is told.
 type Config struct {
-	// Status is one line for people, asked for with each sign of life.
+	// Status is one line for people. It is asked for with each sign of life, and
+	// within a second after Changed's channel was closed.
 	Status func() string
+	// Changed returns a channel that is closed when Status may be another; nil
+	// if nobody can tell.
+	Changed func() <-chan struct{}
 	// Alive returns nil while podstead does its work. While it does not,
 	// the watchdog gets no sign of life, and systemd restarts podstead.
 	Alive func(ctx context.Context) error
@@ -31,6 +35,9 @@ type Notifier struct {
 // New returns a Notifier; Run starts its work.
 func New(cfg Config) *Notifier { return &Notifier{cfg: cfg} }
 
+// statusInterval is the shortest time between two changes of the status.
+const statusInterval = time.Second
+
 // idleInterval is how often the status is told where no watchdog is set.
 const idleInterval = 30 * time.Second
 
@@ -41,23 +48,50 @@ func (n *Notifier) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	sent, err := n.send(daemon.SdNotifyReady + "\nSTATUS=" + n.cfg.Status())
+	changed, told := n.changed(), n.cfg.Status()
+	sent, err := n.send(daemon.SdNotifyReady + "\nSTATUS=" + told)
 	if err != nil || !sent {
 		return err
 	}
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
+	pause := time.NewTimer(statusInterval)
+	defer pause.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			_, err := n.send(daemon.SdNotifyStopping)
 			return err
 		case <-ticker.C:
-			if err := n.beat(ctx, interval); err != nil {
-				return err
-			}
+			err = n.beat(ctx, interval)
+		case <-changed:
+			changed = nil
+			pause.Reset(statusInterval)
+		case <-pause.C:
+			changed = n.changed()
+			told, err = n.tell(told)
+		}
+		if err != nil {
+			return err
 		}
 	}
+}
+
+func (n *Notifier) changed() <-chan struct{} {
+	if n.cfg.Changed == nil {
+		return nil
+	}
+	return n.cfg.Changed()
+}
+
+// tell sends the status if it is another, and returns what is told now.
+func (n *Notifier) tell(told string) (string, error) {
+	status := n.cfg.Status()
+	if status == told {
+		return told, nil
+	}
+	_, err := n.send("STATUS=" + status)
+	return status, err
 }
 
 // interval is the time between signs of life.

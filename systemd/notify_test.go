@@ -6,6 +6,7 @@ import (
 	"net"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -149,6 +150,39 @@ func TestStopsWithPatience(t *testing.T) {
 		}
 	}
 	cancel()
+	if err := <-done; err != nil {
+		t.Errorf("Run: %v", err)
+	}
+}
+
+// TestStatusFollowsWhatChanges: people need not wait for the next sign of life.
+func TestStatusFollowsWhatChanges(t *testing.T) {
+	c := manager(t)
+	t.Setenv("WATCHDOG_USEC", "")
+	var mu sync.Mutex
+	changed, status := make(chan struct{}), "no pods"
+	n := New(Config{
+		Status:  func() string { mu.Lock(); defer mu.Unlock(); return status },
+		Changed: func() <-chan struct{} { mu.Lock(); defer mu.Unlock(); return changed },
+		Alive:   func(context.Context) error { return nil },
+	})
+	become := func(text string) {
+		mu.Lock()
+		defer mu.Unlock()
+		status = text
+		close(changed)
+		changed = make(chan struct{})
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- n.Run(ctx) }()
+	await(t, c, "STATUS=no pods")
+	for _, text := range []string{"1 pod starting", "1 pod ready"} {
+		become(text)
+		await(t, c, "STATUS="+text)
+	}
+	cancel()
+	await(t, c, "STOPPING=1")
 	if err := <-done; err != nil {
 		t.Errorf("Run: %v", err)
 	}

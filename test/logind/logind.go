@@ -40,6 +40,8 @@ type Host struct {
 	state     string
 	maxDelay  time.Duration
 	locks     []Lock
+	// asked counts how often somebody asked whether a shutdown is under way.
+	asked int
 	// sending are our ends of locks whose message is on its way, by serial.
 	sending map[uint32]*os.File
 	serial  uint32
@@ -47,6 +49,18 @@ type Host struct {
 
 // New is a host on a bus, that is running and lets a shutdown wait for maxDelay.
 func New(t testing.TB, b *Bus, maxDelay time.Duration) *Host {
+	t.Helper()
+	h := Spare(t, b, maxDelay)
+	for _, name := range []string{loginName, managerName} {
+		if reply, err := h.conn.RequestName(name, dbus.NameFlagDoNotQueue); err != nil || reply != dbus.RequestNameReplyPrimaryOwner {
+			t.Fatalf("take the name %s: %v, %v", name, reply, err)
+		}
+	}
+	return h
+}
+
+// Spare is a host on a bus that nobody finds there, for Replace.
+func Spare(t testing.TB, b *Bus, maxDelay time.Duration) *Host {
 	t.Helper()
 	h := &Host{t: t, state: "running", maxDelay: maxDelay, sending: map[uint32]*os.File{}}
 	h.conn = b.Connect(dbus.WithSerialGenerator(h), dbus.WithOutgoingInterceptor(h.leaving))
@@ -59,17 +73,29 @@ func New(t testing.TB, b *Bus, maxDelay time.Duration) *Host {
 			t.Fatal(err)
 		}
 	}
-	for _, name := range []string{loginName, managerName} {
-		if reply, err := h.conn.RequestName(name, dbus.NameFlagDoNotQueue); err != nil || reply != dbus.RequestNameReplyPrimaryOwner {
-			t.Fatalf("take the name %s: %v, %v", name, reply, err)
-		}
-	}
 	t.Cleanup(func() {
 		for _, l := range h.locks {
 			_ = l.reader.Close()
 		}
 	})
 	return h
+}
+
+// Asked tells how often somebody asked whether a shutdown is under way.
+func (h *Host) Asked() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.asked
+}
+
+// Replace lets a logind that knows nothing of the locks take the place of this
+// one, without a moment between.
+func (h *Host) Replace(next *Host) {
+	h.t.Helper()
+	if reply, err := next.conn.RequestName(loginName, 0); err != nil || reply != dbus.RequestNameReplyInQueue {
+		h.t.Fatalf("wait for the name: %v, %v", reply, err)
+	}
+	h.Leave()
 }
 
 // Leave takes logind away as if it had ended; its locks are forgotten.
@@ -198,6 +224,7 @@ func (g getter) Get(iface, name string) (dbus.Variant, *dbus.Error) {
 	defer h.mu.Unlock()
 	switch iface + "." + name {
 	case loginIface + ".PreparingForShutdown":
+		h.asked++
 		return dbus.MakeVariant(h.preparing), nil
 	case loginIface + ".InhibitDelayMaxUSec":
 		return dbus.MakeVariant(uint64(h.maxDelay.Microseconds())), nil

@@ -55,7 +55,7 @@ func build(o Options, cfg *config.Configuration, log *logger) (*daemon, error) {
 	d.sources = newSources(d.agent, source.NewStore(filepath.Join(cfg.StateDir, sourcesFolder)), log.Logger)
 	d.buildMetrics(cfg)
 	d.buildInhibitor()
-	d.notifier = systemd.New(systemd.Config{Status: d.statusLine, Alive: d.agent.Alive})
+	d.notifier = systemd.New(systemd.Config{Status: d.statusLine, Changed: d.agent.Changed, Alive: d.agent.Alive})
 	return d, d.buildAPI(cfg)
 }
 

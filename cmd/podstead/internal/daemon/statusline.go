@@ -20,9 +20,14 @@ func statusLine(snap *pod.Snapshot, unit string) string {
 	if snap.Draining.Reason != "" {
 		parts = append(parts, snap.Draining.Reason)
 	}
-	parts = append(parts, podsInWords(snap))
-	if !snap.Runtime.Up && snap.Runtime.Error != "" {
-		text := "containerd does not answer: " + snap.Runtime.Error
+	if snap.Runtime.Up || len(snap.Pods) > 0 {
+		parts = append(parts, podsInWords(snap))
+	}
+	if !snap.Runtime.Up {
+		text := "waiting for containerd"
+		if snap.Runtime.Error != "" {
+			text = "containerd does not answer: " + snap.Runtime.Error
+		}
 		if unit != "" {
 			text += " (systemctl status " + unit + ")"
 		}

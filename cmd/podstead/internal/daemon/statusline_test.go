@@ -41,7 +41,8 @@ func TestStatusLine(t *testing.T) {
 		twelve = append(twelve, view(fmt.Sprintf("web-%d", i), ready))
 	}
 	for want, snap := range map[string]pod.Snapshot{
-		"no pods":     {Runtime: up},
+		"no pods": {Runtime: up},
+		"waiting for containerd (systemctl status c.service)": {},
 		"1 pod ready": {Runtime: up, Pods: twelve[:1]},
 		"12 pods ready, 1 waiting for image r/x:1 (default/cache)": {
 			Runtime: up, Pods: append(twelve[:12:12], view("cache", waiting("r/x:1", "ImagePullBackOff"))),

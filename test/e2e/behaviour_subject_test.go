@@ -57,6 +57,15 @@ func sidecar(name string, args ...string) corev1.Container {
 	return c
 }
 
+// hostPath mounts a folder of the host into every container.
+func (s *subject) hostPath(name, path, at string) {
+	s.Spec.Volumes = append(s.Spec.Volumes, corev1.Volume{Name: name, VolumeSource: corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: path}}})
+	for i := range s.Spec.Containers {
+		c := &s.Spec.Containers[i]
+		c.VolumeMounts = append(c.VolumeMounts, corev1.VolumeMount{Name: name, MountPath: at})
+	}
+}
+
 // yaml is the manifest. generation tells versions apart in the diaries.
 func (s *subject) yaml(generation string) string {
 	s.t.Helper()

@@ -51,6 +51,19 @@ func (l limit) read(cgroup string) (string, error) {
 	return word, nil
 }
 
+// current reads how many tasks a cgroup has, with those below it.
+func (l limit) current(cgroup string) (int, error) {
+	path := filepath.Join("/sys/fs/cgroup", l.controller, cgroup, "pids.current")
+	if unifiedOnly() {
+		path = filepath.Join("/sys/fs/cgroup", cgroup, "pids.current")
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(strings.TrimSpace(string(text)))
+}
+
 // wait waits until the kernel has a limit.
 func (l limit) wait(h *harness.Host, cgroup, want string) {
 	h.Eventually(waitKernel, func() error {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -66,10 +67,30 @@ func (b behaviour) act(exits chan<- int) error {
 			exits <- 0
 		}()
 	}
+	if b.scribble != "" {
+		go scribble(b.scribble, exits)
+	}
 	if b.listen != "" {
 		return serve(b.listen, exits)
 	}
 	return nil
+}
+
+// scribble keeps a disk busy until it can't be written.
+func scribble(path string, exits chan<- int) {
+	for {
+		f, err := os.Create(path)
+		if err == nil {
+			_, err = f.WriteString(time.Now().String())
+			err = errors.Join(err, f.Sync(), f.Close())
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "scribble:", err)
+			exits <- 75
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
 }
 
 func appendLine(path string) error {

@@ -27,6 +27,7 @@ type behaviour struct {
 	dump, echo           bool
 	message, messagePath string
 	listen               string
+	scribble             string
 	appendTo             string
 }
 
@@ -57,6 +58,7 @@ func parse(args []string) (behaviour, error) {
 	f.StringVar(&b.message, "message", "", "write this termination message")
 	f.StringVar(&b.messagePath, "message-path", "/dev/termination-log", "to this file")
 	f.StringVar(&b.listen, "listen", "", "serve HTTP at unix:PATH or HOST:PORT")
+	f.StringVar(&b.scribble, "scribble", "", "write this file anew and sync it, all the time")
 	f.StringVar(&b.appendTo, "append", "", "append a line to this file at start")
 	if err := f.Parse(args); err != nil {
 		return b, err

@@ -23,7 +23,8 @@ type disks struct {
 	runtime *runtime.Runtime
 	// folders are where things lie but images.
 	folders []folder
-	// containerd and reserve are nil in mode external.
+	// containerd is nil where podstead does not supervise it, since a unit does
+	// or in mode external, and reserve is nil in mode external.
 	containerd *containerd.Server
 	reserve    *containerd.Reserve
 
@@ -47,7 +48,10 @@ func newDisks(c *config.Configuration, server *containerd.Server) *disks {
 func (d *disks) Filesystems(ctx context.Context) ([]pod.Filesystem, error) {
 	var failed []error
 	if d.reserve != nil {
-		failed = append(failed, d.reserve.Keep(), d.containerd.BoundLog())
+		failed = append(failed, d.reserve.Keep())
+	}
+	if d.containerd != nil {
+		failed = append(failed, d.containerd.BoundLog())
 	}
 	all := d.folders
 	if root := d.imageRoot(ctx); root != "" {

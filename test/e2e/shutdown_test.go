@@ -264,8 +264,15 @@ func TestContainerdOfItsUnit(t *testing.T) {
 	old := runs(h, "stays", simple("stays", script(), "", ""))
 	h.Stop()
 
+	before := h.ContainerdPID()
 	h.AsUnit(service)
 	h.Start() // there is just one containerd, or it is not ready
+	h.Eventually(waitKernel, func() error {
+		if now := h.ContainerdPID(); now == 0 || now == before {
+			return fmt.Errorf("containerd is process %d, want another than %d, which no unit supervises", now, before)
+		}
+		return nil
+	})
 	if p := h.WaitRunning("default/stays", patience); containerID(p) != containerID(old) {
 		t.Errorf("while the unit took containerd over, container %s became %s", containerID(old), containerID(p))
 	}

@@ -60,6 +60,15 @@ func (h *Host) ContainerdRuns() bool {
 	return len(h.Processes("containerd")) == 1
 }
 
+// ContainerdPID is that of this host's containerd, 0 unless just one lives.
+func (h *Host) ContainerdPID() int {
+	h.t.Helper()
+	if pids := h.pids("containerd"); len(pids) == 1 {
+		return pids[0]
+	}
+	return 0
+}
+
 // StartWithoutWaiting starts podstead and returns at once.
 func (h *Host) StartWithoutWaiting() {
 	h.t.Helper()

@@ -26,9 +26,16 @@ func TestExternalContainerd16(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := harness.New(t, harness.Options{Config: fmt.Sprintf("restart: {base: 1s, max: 2s, reset: 10m}\n"+
-		"runtime: {mode: external, address: '{DIR}/c/c.sock', logger: %[1]s/podstead-logger, pause: %[1]s/podstead-pause}\n", bin)})
+	h := harness.New(t, harness.Options{Config: fmt.Sprintf("restart: {base: 1s, max: 2s, reset: 10m}\nimageGC: {highThresholdPercent: 60, minimumAge: 1s}\n"+
+		"runtime: {mode: external, address: '{DIR}/c/c.sock', logger: %[1]s/podstead-logger, pause: %[1]s/podstead-pause, hostsDir: '{DIR}/hosts'}\n", bin)})
 	h.Containerd = filepath.Join(h.Dir, "c/c.sock")
+	disk := h.Mount("c/root", 128, 0)
+	r := images.NewRegistry()
+	t.Cleanup(r.Close)
+	if err := r.WriteHosts(h.Hosts); err != nil {
+		t.Fatal(err)
+	}
+	pushBig(t, r, "old:1", 12, 0)
 	addShell(t, h)
 	start := debianContainerd(t, h)
 	start()
@@ -42,6 +49,15 @@ func TestExternalContainerd16(t *testing.T) {
 	ends := h.WaitRunning("default/ends", time.Minute)
 	says(t, h, "stays", "hello")
 	memoryLimit.wait(h, containerCgroup(h, stays, "app"), "33554432")
+
+	// It tells where its images are, and what is not needed is removed there.
+	old := r.Host() + "/old:1"
+	usedOnce(h, "old", old)
+	told(h, []string{"/c/root/io.containerd.snapshotter.v1.overlayfs (images)"}, "status")
+	h.Eventually(time.Minute, func() error { return kept(h, map[string]string{old: "ago no"}) })
+	disk.Leave(disk.Size() / 4)
+	h.Eventually(time.Minute, func() error { return kept(h, map[string]string{old: "", shell: "now used"}) })
+	disk.Empty()
 
 	h.SignalContainerd(syscall.SIGKILL)
 	if err := os.WriteFile(filepath.Join(gate, "go"), nil, 0o644); err != nil {
@@ -120,7 +136,7 @@ func debianContainerd(t *testing.T, h *harness.Host) (start func()) {
 		t.Fatal(err)
 	}
 	dir := filepath.Join(h.Dir, "c")
-	if err := os.Mkdir(dir, 0o700); err != nil {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	config := filepath.Join(dir, "config.toml")

@@ -63,7 +63,7 @@ func (h *Host) ContainerdRuns() bool {
 // ContainerdPID is that of this host's containerd, 0 unless just one lives.
 func (h *Host) ContainerdPID() int {
 	h.t.Helper()
-	if pids := h.pids("containerd"); len(pids) == 1 {
+	if pids := h.Processes("containerd"); len(pids) == 1 {
 		return pids[0]
 	}
 	return 0

@@ -28,7 +28,7 @@ func loopbackUp() error {
 func HostIPs() ([]string, error) {
 	var ips []string
 	for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
-		addrs, err := netlink.AddrList(nil, family)
+		addrs, err := retry(func() ([]netlink.Addr, error) { return netlink.AddrList(nil, family) })
 		if err != nil {
 			return nil, fmt.Errorf("list addresses of the host: %w", err)
 		}
@@ -46,7 +46,9 @@ func HostIPs() ([]string, error) {
 // defaultLink returns the index of the link that the best default route
 // leads to, 0 if there is none.
 func defaultLink(family int) (int, error) {
-	routes, err := netlink.RouteListFiltered(family, &netlink.Route{Dst: nil}, netlink.RT_FILTER_DST)
+	routes, err := retry(func() ([]netlink.Route, error) {
+		return netlink.RouteListFiltered(family, &netlink.Route{Dst: nil}, netlink.RT_FILTER_DST)
+	})
 	if err != nil {
 		return 0, fmt.Errorf("list routes of the host: %w", err)
 	}

@@ -5,6 +5,7 @@ package leaks
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -107,8 +108,17 @@ func Diff(before, after Snapshot) []string {
 	return lines
 }
 
-// links lists links with the addresses that are routed to each alone.
+// links lists links with the addresses that are routed to each alone. It lists
+// anew when something changed meanwhile.
 func links() ([]string, error) {
+	for {
+		if found, err := linksNow(); !errors.Is(err, netlink.ErrDumpInterrupted) {
+			return found, err
+		}
+	}
+}
+
+func linksNow() ([]string, error) {
 	all, err := netlink.LinkList()
 	if err != nil {
 		return nil, err

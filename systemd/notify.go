@@ -41,8 +41,9 @@ const statusInterval = time.Second
 // idleInterval is how often the status is told where no watchdog is set.
 const idleInterval = 30 * time.Second
 
-// Run tells that podstead is ready and then gives signs of life, twice as
-// often as the watchdog asks for, until ctx ends.
+// Run tells that podstead is ready and then gives signs of life, three times as
+// often as the watchdog asks for, until ctx ends. One that comes late on a busy
+// server still counts.
 func (n *Notifier) Run(ctx context.Context) error {
 	interval, err := interval()
 	if err != nil {
@@ -63,7 +64,7 @@ func (n *Notifier) Run(ctx context.Context) error {
 			_, err := n.send(daemon.SdNotifyStopping)
 			return err
 		case <-ticker.C:
-			err = n.beat(ctx, interval)
+			err = n.beat(ctx, 3*interval)
 		case <-changed:
 			changed = nil
 			pause.Reset(statusInterval)
@@ -103,7 +104,7 @@ func interval() (time.Duration, error) {
 	if limit == 0 {
 		return idleInterval, nil
 	}
-	return limit / 2, nil
+	return limit / 3, nil
 }
 
 // Stopping tells that podstead is ending. From now on each sign of life asks
@@ -111,17 +112,17 @@ func interval() (time.Duration, error) {
 // and one which stops pods is not.
 func (n *Notifier) Stopping() error {
 	n.stopping.Store(true)
-	patience, err := interval()
+	interval, err := interval()
 	if err != nil {
 		return err
 	}
-	_, err = n.send(daemon.SdNotifyStopping + "\n" + moreTime(patience))
+	_, err = n.send(daemon.SdNotifyStopping + "\n" + moreTime(4*interval))
 	return err
 }
 
-// moreTime asks for time until well after the next sign of life.
-func moreTime(patience time.Duration) string {
-	return fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d", (3 * patience).Microseconds())
+// moreTime asks for time, which has to last until after the next sign of life.
+func moreTime(d time.Duration) string {
+	return fmt.Sprintf("EXTEND_TIMEOUT_USEC=%d", d.Microseconds())
 }
 
 func (n *Notifier) beat(ctx context.Context, patience time.Duration) error {
@@ -131,7 +132,7 @@ func (n *Notifier) beat(ctx context.Context, patience time.Duration) error {
 	if n.cfg.Alive(ctx) == nil {
 		state += "\n" + daemon.SdNotifyWatchdog
 		if n.stopping.Load() {
-			state += "\n" + moreTime(patience)
+			state += "\n" + moreTime(4*patience/3)
 		}
 	}
 	_, err := n.send(state)

@@ -45,7 +45,7 @@ func await(t *testing.T, c *net.UnixConn, want string) string {
 
 func TestSignsOfLife(t *testing.T) {
 	c := manager(t)
-	t.Setenv("WATCHDOG_USEC", "20000")
+	t.Setenv("WATCHDOG_USEC", "30000")
 	var dead atomic.Bool
 	n := New(Config{
 		Status: func() string { return "3 pods" },
@@ -110,7 +110,7 @@ func TestWithoutAServiceManager(t *testing.T) {
 // time; one that is stuck asks for none.
 func TestStopsWithPatience(t *testing.T) {
 	c := manager(t)
-	t.Setenv("WATCHDOG_USEC", "20000")
+	t.Setenv("WATCHDOG_USEC", "30000")
 	var dead atomic.Bool
 	n := New(Config{
 		Status: func() string { return "the server shuts down" },
@@ -130,13 +130,13 @@ func TestStopsWithPatience(t *testing.T) {
 	if err := n.Stopping(); err != nil {
 		t.Fatal(err)
 	}
-	// Three times the interval between two signs of life.
-	if got := await(t, c, "STOPPING=1"); !strings.Contains(got, "EXTEND_TIMEOUT_USEC=30000") {
+	// Until after the next sign of life, which is 10 ms away and may take 30.
+	if got := await(t, c, "STOPPING=1"); !strings.Contains(got, "EXTEND_TIMEOUT_USEC=40000") {
 		t.Errorf("%q does not ask for time", got)
 	}
-	if got := await(t, c, "WATCHDOG=1"); !strings.Contains(got, "EXTEND_TIMEOUT_USEC=30000") {
+	if got := await(t, c, "WATCHDOG=1"); !strings.Contains(got, "EXTEND_TIMEOUT_USEC=40000") {
 		// One may have been on its way.
-		if got := await(t, c, "WATCHDOG=1"); !strings.Contains(got, "EXTEND_TIMEOUT_USEC=30000") {
+		if got := await(t, c, "WATCHDOG=1"); !strings.Contains(got, "EXTEND_TIMEOUT_USEC=40000") {
 			t.Errorf("%q does not ask for time", got)
 		}
 	}

@@ -60,7 +60,9 @@ func payload(t *testing.T) string {
 	for _, name := range []string{"podstead", "podstead-logger", "podstead-pause", "containerd", "containerd-shim-runc-v2"} {
 		copyInto(t, filepath.Join(dir, "bin"), filepath.Join(bin, name))
 	}
-	copyInto(t, dir, "../../systemd/podstead.service")
+	for _, name := range []string{"podstead.service", "podstead-containerd.service", "logind.conf.d/50-podstead.conf"} {
+		copyInto(t, dir, "../../systemd/"+name)
+	}
 	writeImage(t, filepath.Join(dir, "witness.tar"), image, images.Options{})
 	for i := range bigImages {
 		content := make([]byte, bigSize)
@@ -106,7 +108,9 @@ install -d -m 1777 ` + witnessDir + `
 install /mnt/bin/podstead /usr/bin/
 install /mnt/bin/podstead-* /mnt/bin/containerd* /usr/libexec/podstead/
 cp /mnt/witness.tar ` + imagesDir + `
-sed s,/usr/local/bin/,/usr/bin/, /mnt/podstead.service >/etc/systemd/system/podstead.service
+install -m 644 /mnt/podstead.service /mnt/podstead-containerd.service /etc/systemd/system/
+install -D -m 644 -t /etc/systemd/logind.conf.d /mnt/50-podstead.conf
+systemctl kill -s HUP systemd-logind
 `)
 	n.Put(configPath, config, 0o600)
 	n.Shell("sync; systemctl daemon-reload; systemctl enable --now podstead.service")

@@ -2,6 +2,7 @@ package agent_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -40,9 +41,8 @@ func TestAStormOfCrashes(t *testing.T) {
 		if most := 4*took + 20; float64(made) > most || float64(made) < 3*took {
 			t.Errorf("%d restarts within %.0f s, want about four per second", made, took)
 		}
-		v, ok := a.Latest().Find(pod.Key{Namespace: "default", Name: "crash-050"})
-		if w := v.Pod.Status.ContainerStatuses[0].State.Waiting; !ok || w == nil || w.Reason != "CrashLoopBackOff" || !strings.Contains(w.Message, "waits for its turn") {
-			t.Errorf("one that waits for its turn is shown as %+v", v.Pod.Status.ContainerStatuses[0].State)
+		if !slices.ContainsFunc(a.Latest().Pods, waitsForItsTurn) {
+			t.Error("of a hundred that crash, none is shown as one that waits for its turn")
 		}
 		a.Publish(source(append(pods, well, desired("new"))...))
 		f.set(func(*fake) {
@@ -57,4 +57,9 @@ func TestAStormOfCrashes(t *testing.T) {
 			t.Errorf("%s runs after two seconds, want new and well among them", got)
 		}
 	})
+}
+
+func waitsForItsTurn(v pod.View) bool {
+	w := v.Pod.Status.ContainerStatuses[0].State.Waiting
+	return w != nil && w.Reason == "CrashLoopBackOff" && strings.Contains(w.Message, "waits for its turn")
 }

@@ -6,7 +6,9 @@ package cgroups
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"path/filepath"
 	"strings"
@@ -211,9 +213,9 @@ func (m *Manager) Shrink(ctx context.Context, uid types.UID, want *corev1.Pod) e
 	return nil
 }
 
-// Check makes sure that our tree can still limit what is in it: service
-// managers take controllers away from the root of cgroup v2 at times. It
-// gives back what was taken, and tells so: the limits of every pod must then
+// Check makes sure that our tree can still limit what is in it, down to the
+// containers of each pod: service managers take controllers away from the root
+// of cgroup v2 at times. It gives back what was taken, and tells so: the limits of every pod must then
 // be prepared again. It is cheap enough to be called every minute.
 func (m *Manager) Check(ctx context.Context) (restored bool, err error) {
 	if restored, err = m.giveBack(); err != nil {
@@ -226,11 +228,19 @@ func (m *Manager) giveBack() (restored bool, err error) {
 	if m.layout.mode != V2 {
 		return false, nil
 	}
-	for _, at := range []string{"/", m.cfg.Root, path.Join(m.cfg.Root, burstableTier), path.Join(m.cfg.Root, bestEffortTier)} {
+	pods, err := m.podPaths()
+	if err != nil {
+		return false, err
+	}
+	own := []string{"/", m.cfg.Root, path.Join(m.cfg.Root, burstableTier), path.Join(m.cfg.Root, bestEffortTier)}
+	for _, at := range append(own, pods...) {
 		if !exists(filepath.Join(m.layout.unified, at)) {
 			continue
 		}
 		changed, err := m.delegate(at)
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, errGone) {
+			continue // that pod is being removed
+		}
 		if err != nil {
 			return restored, err
 		}

@@ -143,6 +143,11 @@ func TestPrepareWritesV2(t *testing.T) {
 
 func TestCheckGivesControllersBack(t *testing.T) {
 	dir := tree(t, "v2")
+	// A pod without containers, below which nothing is missing.
+	pod := filepath.Join(dir, "podstead/burstable/podaaaa")
+	if err := os.WriteFile(filepath.Join(pod, "cgroup.subtree_control"), []byte("cpu io memory pids"), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	m := manager(t, dir, nil)
 	restored, err := m.Check(t.Context())
 	if err != nil || !restored {
@@ -156,6 +161,41 @@ func TestCheckGivesControllersBack(t *testing.T) {
 	}
 	if restored, err := m.Check(t.Context()); err != nil || restored {
 		t.Errorf("second Check = %v, %v, want nothing to do", restored, err)
+	}
+}
+
+// What is taken away below a pod leaves its containers without limits too.
+func TestCheckLooksAtPodsToo(t *testing.T) {
+	dir := tree(t, "v2")
+	m := manager(t, dir, nil)
+	pods, err := m.podPaths()
+	if err != nil || len(pods) == 0 {
+		t.Fatalf("the tree has the pods %v, %v", pods, err)
+	}
+	const all = "cpu io memory pids"
+	for _, at := range append([]string{"", "podstead", "podstead/burstable", "podstead/besteffort"}, pods...) {
+		at = filepath.Join(dir, at)
+		if !exists(at) {
+			continue
+		}
+		for _, name := range []string{"cgroup.controllers", "cgroup.subtree_control"} {
+			if err := os.WriteFile(filepath.Join(at, name), []byte(all), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if restored, err := m.Check(t.Context()); err != nil || restored {
+		t.Fatalf("Check = %v, %v, want nothing to do", restored, err)
+	}
+	lost := filepath.Join(dir, pods[len(pods)-1], "cgroup.subtree_control")
+	if err := os.WriteFile(lost, []byte("cpu io pids"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if restored, err := m.Check(t.Context()); err != nil || !restored {
+		t.Errorf("Check = %v, %v, want restored", restored, err)
+	}
+	if got := content(t, filepath.Dir(lost), "cgroup.subtree_control"); got != "+memory" {
+		t.Errorf("subtree_control of the pod was set to %q, want +memory", got)
 	}
 }
 

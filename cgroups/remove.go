@@ -76,19 +76,13 @@ func pause() { _, _ = unix.Poll(nil, 10) }
 
 // List returns the UIDs of all pods that have a cgroup in any hierarchy.
 func (m *Manager) List(context.Context) ([]types.UID, error) {
+	paths, err := m.podPaths()
+	if err != nil {
+		return nil, err
+	}
 	seen := map[types.UID]bool{}
-	for _, mount := range m.layout.all {
-		for _, tier := range []string{"", burstableTier, bestEffortTier} {
-			names, err := children(filepath.Join(mount, m.cfg.Root, tier))
-			if err != nil {
-				return nil, fmt.Errorf("list cgroups of pods: %w", err)
-			}
-			for _, name := range names {
-				if uid, ok := strings.CutPrefix(name, podPrefix); ok {
-					seen[types.UID(uid)] = true
-				}
-			}
-		}
+	for _, at := range paths {
+		seen[types.UID(strings.TrimPrefix(path.Base(at), podPrefix))] = true
 	}
 	uids := make([]types.UID, 0, len(seen))
 	for uid := range seen {
@@ -118,4 +112,24 @@ func (m *Manager) RemoveRoot(ctx context.Context) error {
 		}
 	}
 	return errors.Join(failed...)
+}
+
+// podPaths returns the paths of all pods that have a cgroup in any hierarchy.
+func (m *Manager) podPaths() ([]string, error) {
+	var paths []string
+	for _, mount := range m.layout.all {
+		for _, tier := range []string{"", burstableTier, bestEffortTier} {
+			names, err := children(filepath.Join(mount, m.cfg.Root, tier))
+			if err != nil {
+				return nil, fmt.Errorf("list cgroups of pods: %w", err)
+			}
+			for _, name := range names {
+				at := path.Join(m.cfg.Root, tier, name)
+				if strings.HasPrefix(name, podPrefix) && !slices.Contains(paths, at) {
+					paths = append(paths, at)
+				}
+			}
+		}
+	}
+	return paths, nil
 }

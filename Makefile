@@ -55,7 +55,9 @@ test-packages: packages ## build the packages again elsewhere, and install, upgr
 	go test -timeout 40m -count 1 ./test/packages
 
 .PHONY: test-host
-test-host: deps build ## boot Debian under QEMU and test podstead there: cgroup v2, reboots, power cuts
+test-host: export ARCHES := amd64
+test-host: export FORMATS := deb
+test-host: deps packages ## boot Debian under QEMU and test podstead there: cgroup v2, reboots, power cuts
 	@./scripts/deps-host
 	@mkdir -p $(BIN)/host
 	go test ./test/guest/...

@@ -59,13 +59,15 @@ var life = []struct {
 	{"AppArmor", (*node).testAppArmor},
 	{"SystemdReload", (*node).testSystemdReload},
 	{"ControllersTaken", (*node).testControllersTaken},
+	{"Upgrade", (*node).testUpgrade},
 	{"Reboot", (*node).testReboot},
 	{"ContainerdLate", (*node).testContainerdLate},
 	{"ClockWrong", (*node).testClockWrong},
 	{"SlowDisk", (*node).testSlowDisk},
 	{"PowerCuts", (*node).testPowerCuts},
-	{"History", (*node).Judge},
 	{"NothingLeft", (*node).testNothingLeft},
+	{"Purge", (*node).testPurge},
+	{"History", (*node).Judge},
 }
 
 // testInstall: after the installation there is a pod as soon as there is a

@@ -1,15 +1,16 @@
 package host
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
-	"github.com/podstead/podstead/test/harness"
 	"github.com/podstead/podstead/test/images"
 )
 
@@ -32,7 +33,6 @@ const (
 // config is the configuration of podstead, with a folder and a URL.
 const config = `apiVersion: podstead.dev/v1alpha1
 kind: Configuration
-runtime: {containerd: /usr/libexec/podstead/containerd, logger: /usr/libexec/podstead/podstead-logger, pause: /usr/libexec/podstead/podstead-pause}
 sources:
 - {name: local, directory: {path: ` + manifestsDir + `}}
 - name: fleet
@@ -49,20 +49,20 @@ const (
 
 func bigImage(i int) string { return fmt.Sprintf("example.org/big:%d", i%bigImages) }
 
-// payload makes a folder of what guests install: programs and images.
+// packagesDir is where make packages puts packages.
+const packagesDir = "../../bin/packages"
+
+// payload makes a folder of what guests install: the package, a newer one, and
+// images.
 func payload(t *testing.T) string {
 	t.Helper()
+	debs, err := filepath.Glob(packagesDir + "/podstead_*_amd64.deb")
+	if err != nil || len(debs) != 1 {
+		t.Fatalf("packages in %s: %q, want one: make test-host builds it (%v)", packagesDir, debs, err)
+	}
 	dir := t.TempDir()
-	bin, err := harness.Binaries()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range []string{"podstead", "podstead-logger", "podstead-pause", "containerd", "containerd-shim-runc-v2"} {
-		copyInto(t, filepath.Join(dir, "bin"), filepath.Join(bin, name))
-	}
-	for _, name := range []string{"podstead.service", "podstead-containerd.service", "logind.conf.d/50-podstead.conf"} {
-		copyInto(t, dir, "../../systemd/"+name)
-	}
+	copyFile(t, debs[0], filepath.Join(dir, "podstead.deb"))
+	newer(t, debs[0], filepath.Join(dir, "newer.deb"))
 	writeImage(t, filepath.Join(dir, "witness.tar"), image, images.Options{})
 	for i := range bigImages {
 		content := make([]byte, bigSize)
@@ -71,6 +71,45 @@ func payload(t *testing.T) string {
 			images.Options{Files: map[string]images.File{"/big": {Mode: 0o644, Content: content}}})
 	}
 	return dir
+}
+
+// newer packs the package again, as a later version with other programs: each
+// has a byte more, which it does not notice.
+func newer(t *testing.T, deb, to string) {
+	t.Helper()
+	dir := t.TempDir()
+	command(t, "dpkg-deb", "--raw-extract", deb, dir)
+	command(t, "sed", "-i", "s/^Version: .*/Version: 9999/", dir+"/DEBIAN/control")
+	for _, name := range []string{"bin/podstead", "libexec/podstead/podstead-logger", "libexec/podstead/podstead-pause",
+		"libexec/podstead/containerd", "libexec/podstead/containerd-shim-runc-v2"} {
+		f, err := os.OpenFile(filepath.Join(dir, "usr", name), os.O_WRONLY|os.O_APPEND, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = f.WriteString("\n")
+		if err := errors.Join(err, f.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	command(t, "dpkg-deb", "-Zgzip", "-z1", "--root-owner-group", "--build", dir, to)
+}
+
+func command(t *testing.T, name string, args ...string) {
+	t.Helper()
+	if out, err := exec.CommandContext(t.Context(), name, args...).CombinedOutput(); err != nil {
+		t.Fatalf("%s %q: %v: %s", name, args, err, out)
+	}
+}
+
+func copyFile(t *testing.T, from, to string) {
+	t.Helper()
+	content, err := os.ReadFile(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(to, content, 0o644); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // writeImage writes an image of the witness as an archive.
@@ -85,33 +124,18 @@ func writeImage(t *testing.T, path, ref string, o images.Options) {
 	}
 }
 
-func copyInto(t *testing.T, dir, from string) {
-	t.Helper()
-	content, err := os.ReadFile(from)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, filepath.Base(from)), content, 0o755); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// install installs podstead by hand, as its packages will, and starts it.
+// install installs the package, after which podstead runs, and puts it to use.
 func (n *node) install() {
 	n.t.Helper()
-	n.Shell(`
-install -d /usr/libexec/podstead ` + manifestsDir + ` ` + imagesDir + `
-install -d -m 1777 ` + witnessDir + `
-install /mnt/bin/podstead /usr/bin/
-install /mnt/bin/podstead-* /mnt/bin/containerd* /usr/libexec/podstead/
-cp /mnt/witness.tar ` + imagesDir + `
-install -m 644 /mnt/podstead.service /mnt/podstead-containerd.service /etc/systemd/system/
-install -D -m 644 -t /etc/systemd/logind.conf.d /mnt/50-podstead.conf
-systemctl kill -s HUP systemd-logind
-`)
+	n.apt("install", "/mnt/podstead.deb")
+	n.Shell("systemctl is-active podstead podstead-containerd; systemctl is-enabled podstead; test -e /usr/share/doc/podstead/examples/web.yaml; test -d " + manifestsDir)
+	n.Shell("install -d -m 1777 " + witnessDir + "; cp /mnt/witness.tar " + imagesDir)
 	n.Put(configPath, config, 0o600)
-	n.Shell("sync; systemctl daemon-reload; systemctl enable --now podstead.service")
+	n.Run("systemctl", "reload", "podstead")
+}
+
+// apt runs apt-get, for which there is no network.
+func (n *node) apt(args ...string) string {
+	n.t.Helper()
+	return n.Run(append([]string{"env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-y", "-o", "Dpkg::Options::=--force-confold"}, args...)...)
 }

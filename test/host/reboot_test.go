@@ -53,11 +53,29 @@ func (n *node) testReboot() {
 	n.PowerOnWithoutWaiting()
 	n.booted("reboot", from)
 	n.logBack(n.clean)
+	n.endedByThemselves()
 	if r, _ := n.Try("systemctl", "is-active", "fleet.service"); strings.TrimSpace(r.Stdout) == "active" {
 		n.t.Error("the URL is served, so this showed nothing")
 	}
 	if out := n.Run("podstead", "status"); !strings.Contains(out, "connection refused") {
 		n.t.Errorf("podstead status does not say that the URL can't be read:\n%s", out)
+	}
+}
+
+// endedByThemselves: before a clean reboot containers get their grace, and how
+// they ended is known after it.
+func (n *node) endedByThemselves() {
+	n.t.Helper()
+	pods, err := n.Pods()
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	for _, p := range pods {
+		for _, c := range p.Status.ContainerStatuses {
+			if end := c.LastTerminationState.Terminated; end == nil || end.Reason != "Completed" || end.ExitCode != 0 {
+				n.t.Errorf("container %s of pod %s ended before the reboot as %+v, want Completed", c.Name, p.Name, end)
+			}
+		}
 	}
 }
 

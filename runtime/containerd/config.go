@@ -4,10 +4,17 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // oomScore keeps containerd alive where containers' memory runs out.
 const oomScore = -999
+
+// shimLoadTime is how long a shim may take to answer a containerd that starts.
+// After that containerd gives the shim up and kills its containers, by default
+// after 5 s, which a busy server or a slow disk reaches. A shim that hangs delays
+// containerd for so long.
+const shimLoadTime = time.Minute
 
 // disabled are the plug-ins that podstead has no use for. The restart monitor
 // obeys labels that images may carry (CVE-2026-53488); the CRI and NRI plug-ins
@@ -49,5 +56,6 @@ func configFile(c Config) string {
 	fmt.Fprintf(&b, "\n[grpc]\n  address = %s\n", strconv.Quote(c.Socket))
 	fmt.Fprintf(&b, "\n[ttrpc]\n  address = %s\n", strconv.Quote(c.Socket+".ttrpc"))
 	fmt.Fprintf(&b, "\n[debug]\n  level = \"warn\"\n")
+	fmt.Fprintf(&b, "\n[timeouts]\n  \"io.containerd.timeout.shim.load\" = %s\n", strconv.Quote(shimLoadTime.String()))
 	return b.String()
 }

@@ -116,3 +116,41 @@ func containerLabels(t *testing.T, h *harness.Host, p corev1.Pod) map[string]str
 	}
 	return labels
 }
+
+// TestContainerdWaitsForASlowShim: a containerd that starts gives up a shim that
+// does not answer, and kills its containers. On a busy server that must not come
+// soon.
+func TestContainerdWaitsForASlowShim(t *testing.T) {
+	h := newShellHost(t)
+	before := runs(h, "slow", simple("slow", script(), "", ""))
+	shims := h.Processes("containerd-shim-runc-v2")
+	for _, pid := range shims {
+		if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.SignalContainerd(syscall.SIGKILL)
+	h.Eventually(waitKernel, func() error {
+		if !h.ContainerdRuns() {
+			return errors.New("containerd does not run")
+		}
+		return nil
+	})
+	time.Sleep(8 * time.Second) // longer than containerd waits by itself
+	for _, pid := range shims {
+		if err := syscall.Kill(pid, syscall.SIGCONT); err != nil {
+			t.Error(err)
+		}
+	}
+	h.WaitReady(waitKernel)
+	h.Eventually(waitKernel, func() error {
+		out, err := h.CLI("exec", "slow", "--", "/bin/busybox", "true")
+		if err != nil {
+			return fmt.Errorf("%w: %s", err, out)
+		}
+		return nil
+	})
+	if now := h.WaitRunning("default/slow", waitKernel); containerID(now) != containerID(before) || now.Status.ContainerStatuses[0].RestartCount != 0 {
+		t.Errorf("container %s became %+v", containerID(before), now.Status.ContainerStatuses[0])
+	}
+}

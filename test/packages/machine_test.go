@@ -19,7 +19,7 @@ import (
 	"github.com/podstead/podstead/internal/mounts"
 )
 
-const patience = 10 * time.Second
+const patience = time.Minute
 
 // machine is a copy of this server's files, in which dpkg and podstead run as on
 // a server of their own. Its /run is empty: there is no systemd.

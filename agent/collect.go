@@ -120,15 +120,16 @@ func (l *loop) withReasons(stored []pod.StoredImage, now pod.Moment) []pod.Store
 }
 
 // collect begins the next step of giving back what is not needed.
-func (l *loop) collect(now pod.Stamp) {
+func (l *loop) collect(found []pod.Filesystem, now pod.Stamp) {
 	s := &l.storage
-	i := slices.IndexFunc(s.disk.Filesystems, func(f pod.Filesystem) bool { return slices.Contains(f.Uses, plan.UseImages) })
+	i := slices.IndexFunc(found, func(f pod.Filesystem) bool { return slices.Contains(f.Uses, plan.UseImages) })
 	if i < 0 || s.images == nil {
 		return
 	}
+	disk := found[i]
 	layers := l.deadLayers(now.Moment)
 	c := l.cfg.Collect.Collect(plan.Storage{
-		Disk: s.disk.Filesystems[i], Images: l.withReasons(s.images, now.Moment), Unused: s.unused,
+		Disk: disk, Images: l.withReasons(s.images, now.Moment), Unused: s.unused,
 		Layers: layers, Active: s.active, Swept: !s.garbage, Wanted: l.wantedRoom(),
 	}, now.Moment)
 	ended := s.active && !c.Active
@@ -142,7 +143,7 @@ func (l *loop) collect(now pod.Stamp) {
 		s.garbage = true
 		l.dropLayers(c.Layers)
 	case c.Image != nil:
-		l.removeImage(*c.Image, c.Reason, s.disk.Filesystems[i], now)
+		l.removeImage(*c.Image, c.Reason, disk, now)
 	default:
 		if c.Wake != 0 {
 			s.at = min(s.at, max(c.Wake, now.Moment.Add(diskSoon)))

@@ -79,8 +79,8 @@ type Images interface {
 
 // Disks measures the file systems.
 type Disks interface {
-	// Filesystems measures those that podstead and its pods write to, sorted
-	// by path. With an error it is at least what could be measured.
+	// Filesystems measures those that podstead and its pods write to, that of
+	// images first. With an error it is at least what could be measured.
 	Filesystems(ctx context.Context) ([]pod.Filesystem, error)
 }
 

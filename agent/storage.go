@@ -120,32 +120,34 @@ func (l *loop) measuredDisks(found []pod.Filesystem, err error) {
 	if err != nil {
 		l.event(pod.Key{}, warning, "DiskUnknown", fmt.Sprintf("how full the disks are can't be told: %v", err))
 	}
-	before := s.disk
-	l.takeDisks(found, now)
-	if roomCame(before.Filesystems, s.disk.Filesystems) {
+	if roomCame(s.disk.Filesystems, found) {
 		l.tryAgain()
 	}
-	if !l.runtime.Up || !l.swept {
-		return
+	if l.runtime.Up && l.swept {
+		l.followUse(now)
+		l.noteGood(now)
+		l.collect(found, now)
 	}
-	l.followUse(now)
-	l.noteGood(now)
-	l.collect(now)
+	l.takeDisks(found, now)
 	if s.disk.Pressure() != "" || l.wantedRoom() > 0 || l.anyFull() {
 		s.soon(now.Moment)
 	}
 }
 
 // takeDisks publishes what was measured when it differs by more than the noise
-// of a server at work, and tells when pressure comes and goes.
+// of a server at work, and tells when pressure comes and goes. As long as
+// images are being removed, it is not known whether there is pressure on them.
 func (l *loop) takeDisks(found []pod.Filesystem, now pod.Stamp) {
 	s := &l.storage
-	was, short := map[string]bool{}, s.disk.Pressure() != ""
+	was, short := map[string]string{}, s.disk.Pressure() != ""
 	for _, f := range s.disk.Filesystems {
-		was[f.Path] = f.Pressure != ""
+		was[f.Path] = f.Pressure
 	}
 	for i := range found {
-		found[i].Pressure = l.cfg.Collect.Pressure(found[i], was[found[i].Path])
+		f := &found[i]
+		if f.Pressure = was[f.Path]; !s.active || !slices.Contains(f.Uses, plan.UseImages) {
+			f.Pressure = l.cfg.Collect.Pressure(*f, was[f.Path] != "")
+		}
 	}
 	if s.disk.Filesystems == nil {
 		s.disk.Since = now.Wall

@@ -27,7 +27,7 @@ type Filesystem struct {
 
 // Disk is how the file systems are.
 type Disk struct {
-	// Filesystems are sorted by path; nil before the first measurement.
+	// Filesystems have that of images first; nil before the first measurement.
 	Filesystems []Filesystem `json:"filesystems,omitempty"`
 	// Since is when there began or ceased to be pressure.
 	Since time.Time `json:"since,omitzero"`

@@ -207,12 +207,12 @@ func TestPressure(t *testing.T) {
 		want string
 	}{
 		"room":                     {of("logs", 100, 50), false, ""},
-		"little room":              {of("logs", 99, 50), false, "the file system of logs (/p) has 99Mi of 1000Mi available, less than 10%"},
-		"it was short":             {of("logs", 109, 50), true, "less than 11%"},
+		"little room":              {of("logs", 99, 50), false, "the file system of logs (/p) has 99Mi of 1000Mi available, and 10% are wanted"},
+		"it was short":             {of("logs", 109, 50), true, "and 10% are wanted"},
 		"it was short, and is not": {of("logs", 110, 60), true, ""},
-		"images":                   {of("images", 149, 50), false, "has 149Mi of 1000Mi available, less than 15%"},
+		"images":                   {of("images", 149, 50), false, "has 149Mi of 1000Mi available, and 15% are wanted"},
 		"images have room":         {of("images", 150, 50), false, ""},
-		"few files":                {of("run", 900, 49), false, "has room for 49 more files of 1000, less than 5%"},
+		"few files":                {of("run", 900, 49), false, "has room for 49 more files of 1000, and 5% are wanted"},
 		"no bound of files":        {btrfs, false, ""},
 		"read-only":                {readOnly, false, "the file system of state (/p) can't be written: it is mounted read-only"},
 	} {

@@ -23,7 +23,7 @@ const (
 // short before has to have a hundredth more to be so no longer, so that it does
 // not come and go.
 func (s ImageSettings) Pressure(f pod.Filesystem, was bool) string {
-	least, inodes := leastAvailable, leastInodes
+	least, hold := leastAvailable, 0
 	if slices.Contains(f.Uses, UseImages) {
 		least = leastImages
 		if s.High < 100 {
@@ -31,16 +31,16 @@ func (s ImageSettings) Pressure(f pod.Filesystem, was bool) string {
 		}
 	}
 	if was {
-		least, inodes = least+1, inodes+1
+		hold = 1
 	}
 	of := fmt.Sprintf("the file system of %s (%s)", strings.Join(f.Uses, ", "), f.Path)
 	switch {
 	case f.ReadOnly:
 		return of + " can't be written: it is mounted read-only"
-	case f.Size > 0 && 100*float64(f.Available) < float64(least)*float64(f.Size):
-		return fmt.Sprintf("%s has %s of %s available, less than %d%%", of, mebibytes(f.Available), mebibytes(f.Size), least)
-	case f.Inodes > 0 && 100*float64(f.InodesFree) < float64(inodes)*float64(f.Inodes):
-		return fmt.Sprintf("%s has room for %d more files of %d, less than %d%%", of, f.InodesFree, f.Inodes, inodes)
+	case f.Size > 0 && 100*float64(f.Available) < float64(least+hold)*float64(f.Size):
+		return fmt.Sprintf("%s has %s of %s available, and %d%% are wanted", of, mebibytes(f.Available), mebibytes(f.Size), least)
+	case f.Inodes > 0 && 100*float64(f.InodesFree) < float64(leastInodes+hold)*float64(f.Inodes):
+		return fmt.Sprintf("%s has room for %d more files of %d, and %d%% are wanted", of, f.InodesFree, f.Inodes, leastInodes)
 	default:
 		return ""
 	}

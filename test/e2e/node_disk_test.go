@@ -138,7 +138,7 @@ func (d fullDisk) try(t *testing.T) {
 			_, what, _ := strings.Cut(line, " ")
 			kind, _, _ := strings.Cut(what, ":")
 			return !slices.Contains([]string{"container", "task", "snapshot", "sandbox", "cgroup", "mount", "file"}, kind) ||
-				kind == "mount" && !strings.Contains(line, h.Dir)
+				kind == "mount" && !strings.Contains(line, h.Dir+"/")
 		})
 		if len(left) > 0 {
 			return fmt.Errorf("left behind: %v", left)

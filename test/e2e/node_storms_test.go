@@ -99,6 +99,13 @@ func askAll(address string) *asked {
 	return a
 }
 
+// count is how many questions were asked so far.
+func (a *asked) count() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.took)
+}
+
 // slowest99 is the time in which 99 of 100 questions were answered.
 func (a *asked) slowest99() time.Duration {
 	slices.Sort(a.took)
@@ -120,10 +127,8 @@ func TestF9_ForkBomb(t *testing.T) {
 	beside.run("1")
 	quiet := askAll(neighbour)
 	h.Eventually(patience, func() error {
-		quiet.mu.Lock()
-		defer quiet.mu.Unlock()
-		if len(quiet.took) < 100 {
-			return fmt.Errorf("%d questions", len(quiet.took))
+		if n := quiet.count(); n < 100 {
+			return fmt.Errorf("%d questions", n)
 		}
 		return nil
 	})
@@ -149,7 +154,7 @@ func TestF9_ForkBomb(t *testing.T) {
 		}
 		hits, _ = valueOf(families["podstead_pids_limit_hits_total"], "pod=bomb", "container=app")
 		ofPod, _ := valueOf(families["podstead_pids_limit_hits_total"], "pod=bomb", "container=")
-		if hits = max(hits, ofPod); hits == 0 || len(loud.took) < 200 {
+		if hits = max(hits, ofPod); hits == 0 || loud.count() < 200 {
 			return fmt.Errorf("%v forks were refused, at most %d tasks were there", hits, most)
 		}
 		return nil

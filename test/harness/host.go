@@ -224,7 +224,7 @@ func (h *Host) foreign(line string) bool {
 	change, what, _ := strings.Cut(line, ": ")
 	switch change[2:] {
 	case "mount":
-		return change[0] == '-' && !strings.Contains(what, h.Dir)
+		return change[0] == '-' && !strings.Contains(what, h.Dir+"/")
 	case "nft":
 		return strings.HasPrefix(what, "table inet podstead-") && !strings.HasPrefix(what, h.table()+":")
 	case "link":

@@ -171,7 +171,7 @@ func mounts(below string) ([]string, error) {
 	}
 	var found []string
 	for _, m := range all {
-		if strings.HasPrefix(m.Mountpoint, below) {
+		if below == "" || strings.HasPrefix(m.Mountpoint+"/", strings.TrimSuffix(below, "/")+"/") {
 			found = append(found, m.FSType+" "+m.Mountpoint)
 		}
 	}

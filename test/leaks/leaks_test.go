@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -60,4 +61,20 @@ func onlySleep(names []string) []string {
 		}
 	}
 	return found
+}
+
+func TestMentions(t *testing.T) {
+	for command, want := range map[string]bool{
+		"containerd --config /tmp/h1/containerd.toml":                      true,
+		"podstead run --run-dir=/tmp/h1":                                   true,
+		"podstead run --run-dir=/tmp/h1 --verbose":                         true,
+		"containerd --config /tmp/h12/containerd.toml":                     false,
+		"containerd --config /tmp/h12/containerd.toml --state /tmp/h1/run": true,
+		"containerd --config /tmp/h1.old/containerd.toml":                  false,
+		"containerd": false,
+	} {
+		if got := (leaks.Process{Command: strings.Fields(command)}).Mentions("/tmp/h1"); got != want {
+			t.Errorf("%q mentions /tmp/h1: %v, want %v", command, got, want)
+		}
+	}
 }

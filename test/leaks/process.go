@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Process is a process of this PID namespace.
@@ -53,9 +55,18 @@ func parseStat(stat string) (Process, bool) {
 	return Process{PID: pid, Parent: parent, Name: stat[open+1 : end], State: rest[0]}, err == nil
 }
 
-// Mentions tells whether a process has a text in its command line.
-func (p Process) Mentions(text string) bool {
-	return strings.Contains(strings.Join(p.Command, " "), text)
+// Mentions tells whether a process has a path in its command line, or one
+// below it. /tmp/h1 is not mentioned by /tmp/h12.
+func (p Process) Mentions(path string) bool {
+	rest := strings.Join(p.Command, " ")
+	for found := true; ; {
+		if _, rest, found = strings.Cut(rest, path); !found {
+			return false
+		}
+		if next, _ := utf8.DecodeRuneInString(rest); rest == "" || !strings.ContainsRune("-_.", next) && !unicode.IsLetter(next) && !unicode.IsDigit(next) {
+			return true
+		}
+	}
 }
 
 // processes returns the names of our processes and of all zombies.

@@ -1,11 +1,9 @@
 package daemon
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -57,15 +55,16 @@ func (d *disks) Filesystems(ctx context.Context) ([]pod.Filesystem, error) {
 	if root := d.imageRoot(ctx); root != "" {
 		all = append([]folder{{plan.UseImages, root}}, d.folders...)
 	}
-	byDevice := map[uint64]*pod.Filesystem{}
+	var list []pod.Filesystem
+	place := map[uint64]int{}
 	for _, f := range all {
 		device, err := deviceOf(f.path)
 		if err != nil {
 			failed = append(failed, err)
 			continue
 		}
-		if fs, known := byDevice[device]; known {
-			fs.Uses = append(fs.Uses, f.use)
+		if i, known := place[device]; known {
+			list[i].Uses = append(list[i].Uses, f.use)
 			continue
 		}
 		fs, err := measure(f.path)
@@ -73,14 +72,9 @@ func (d *disks) Filesystems(ctx context.Context) ([]pod.Filesystem, error) {
 			failed = append(failed, err)
 			continue
 		}
-		fs.Uses = []string{f.use}
-		byDevice[device] = &fs
+		fs.Uses, place[device] = []string{f.use}, len(list)
+		list = append(list, fs)
 	}
-	list := make([]pod.Filesystem, 0, len(byDevice))
-	for _, fs := range byDevice {
-		list = append(list, *fs)
-	}
-	slices.SortFunc(list, func(a, b pod.Filesystem) int { return cmp.Compare(a.Path, b.Path) })
 	return list, errors.Join(failed...)
 }
 

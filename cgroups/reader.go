@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
-	"strconv"
 
 	"golang.org/x/sys/unix"
 
@@ -91,8 +90,8 @@ func (r *reader) number(name string) (int64, error) {
 	if err != nil {
 		return none, err
 	}
-	n, ok := parseNumber(bytes.TrimSpace(text))
-	if !ok {
+	n, err := parse(string(bytes.TrimSpace(text)))
+	if err != nil {
 		return none, fmt.Errorf("read %s of %s: got %q, want a number", name, r.path, text)
 	}
 	return n, nil
@@ -104,14 +103,6 @@ func (r *reader) table(name string) (table, error) {
 	return table(text), err
 }
 
-func parseNumber(text []byte) (int64, bool) {
-	if string(text) == "max" {
-		return none, true
-	}
-	n, err := strconv.ParseInt(string(text), 10, 64)
-	return n, err == nil || errors.Is(err, strconv.ErrRange) && n > 0
-}
-
 // table is the text of a file of lines "name number".
 type table []byte
 
@@ -121,7 +112,7 @@ func (t table) get(name string) int64 {
 		if len(line) <= len(name) || line[len(name)] != ' ' || string(line[:len(name)]) != name {
 			continue
 		}
-		if n, ok := parseNumber(bytes.TrimSpace(line[len(name):])); ok {
+		if n, err := parse(string(bytes.TrimSpace(line[len(name):]))); err == nil {
 			return n
 		}
 	}

@@ -51,8 +51,8 @@ func (m *Manager) readParts(at string, s *pod.CgroupStats, parts ...part) error 
 }
 
 // enter turns to a cgroup's folder in the hierarchy of a controller. ok is
-// false where the host does not offer the controller, or has not switched it
-// on for this cgroup, as its file of that name tells.
+// false where there is none, or not this folder. On cgroup v2 it is there
+// whichever controllers are: see unoffered.
 func (m *Manager) enter(r *reader, controller, at string) (ok bool, err error) {
 	mount := m.layout.unified
 	if m.layout.mode != V2 {

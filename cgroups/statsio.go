@@ -68,7 +68,7 @@ func (t *traffic) readV2(r *reader) error {
 		d := t.of(number)
 		for field := range bytes.FieldsSeq(rest) {
 			key, value, _ := bytes.Cut(field, []byte("="))
-			n, _ := parseNumber(value) // other keys are not read
+			n, _ := parse(string(value)) // other keys are not read
 			switch string(key) {
 			case "rbytes":
 				d.ReadBytes = n
@@ -97,7 +97,7 @@ func (t *traffic) readV1(r *reader) error {
 			if !whole {
 				continue // the sum of all
 			}
-			n, _ := parseNumber(value) // the kernel writes numbers
+			n, _ := parse(string(value)) // the kernel writes numbers
 			take(t.of(number), string(way), n)
 		}
 		return nil
@@ -170,7 +170,7 @@ func readStalls(text []byte, to *pod.StallStats) {
 	for line := range bytes.Lines(text) {
 		kind, rest, _ := bytes.Cut(line, []byte(" "))
 		_, total, _ := bytes.Cut(rest, []byte("total="))
-		n, _ := parseNumber(bytes.TrimSpace(total)) // the kernel writes numbers
+		n, _ := parse(string(bytes.TrimSpace(total))) // the kernel writes numbers
 		switch string(kind) {
 		case "some":
 			to.Some = time.Duration(n) * time.Microsecond

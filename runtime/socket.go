@@ -15,8 +15,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// shimSockets is where root's shims listen, whatever containerd's folders are.
-const shimSockets = "/run/containerd/s"
+// ShimSockets is where root's shims listen, whatever containerd's folders are.
+const ShimSockets = "/run/containerd/s"
 
 // A shim ends by itself once its last task was deleted; this is how long it
 // gets, and how often it is looked at.
@@ -49,7 +49,7 @@ func (r *Runtime) removeSocket(ctx context.Context, id string, uid types.UID) er
 func (r *Runtime) socketPath(uid types.UID) string {
 	address := strings.TrimPrefix(r.cfg.Address, "unix://")
 	sum := sha256.Sum256([]byte(filepath.Join(address, r.cfg.Namespace, string(uid))))
-	return filepath.Join(shimSockets, hex.EncodeToString(sum[:]))
+	return filepath.Join(ShimSockets, hex.EncodeToString(sum[:]))
 }
 
 // listens tells whether a process accepts connections at a socket. Only a

@@ -28,9 +28,6 @@ const (
 	lockFile       = "lock"
 )
 
-// corruptMark follows the name of a file that was put aside.
-const corruptMark = ".corrupt-"
-
 // stateNames and runNames are all that podstead makes in its folders, beside
 // what is configured to lie there.
 var (

@@ -14,11 +14,10 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/podstead/podstead/cmd/podstead/internal/config"
+	"github.com/podstead/podstead/cmd/podstead/internal/state"
 	"github.com/podstead/podstead/internal/mounts"
+	"github.com/podstead/podstead/runtime"
 )
-
-// shimSockets is where every shim has its socket, whatever is configured.
-const shimSockets = "/run/containerd/s"
 
 // Purge drains, as Drain does, and then removes everything that podstead keeps
 // on this server: state, images, volumes of pods, logs and what the kernel
@@ -95,7 +94,7 @@ func removeFiles(ctx context.Context, cfg *config.Configuration, tell func(strin
 		}
 	}
 	// Others may keep logs and shims there too.
-	for _, dir := range []string{cfg.LogDir, cfg.ContainerLogsDir, shimSockets, filepath.Dir(shimSockets)} {
+	for _, dir := range []string{cfg.LogDir, cfg.ContainerLogsDir, runtime.ShimSockets, filepath.Dir(runtime.ShimSockets)} {
 		_, err := removeNames(ctx, dir, nil)
 		failed = append(failed, err)
 	}
@@ -129,7 +128,7 @@ func removeNames(ctx context.Context, dir string, names []string) (left []string
 // isOf tells whether a file is the named one, one like it that was put aside,
 // or one that was to replace it.
 func isOf(file, name string) bool {
-	return file == name || strings.HasPrefix(file, name+corruptMark) || strings.HasPrefix(file, "."+name)
+	return file == name || strings.HasPrefix(file, name+state.CorruptMark) || strings.HasPrefix(file, "."+name)
 }
 
 // remove deletes a file or a folder with all that is mounted below. A disk

@@ -23,6 +23,9 @@ type envelope struct {
 	Data json.RawMessage `json:"data"`
 }
 
+// CorruptMark follows the name of a file that was put aside; then comes when.
+const CorruptMark = ".corrupt-"
+
 // File keeps one value of type T. It is used by one goroutine at a time.
 type File[T any] struct {
 	path string
@@ -67,7 +70,7 @@ func open(text []byte) ([]byte, error) {
 }
 
 func (f *File[T]) putAside(damage error) error {
-	aside := f.path + ".corrupt-" + time.Now().UTC().Format("20060102T150405Z")
+	aside := f.path + CorruptMark + time.Now().UTC().Format("20060102T150405Z")
 	if err := os.Rename(f.path, aside); err != nil {
 		return fmt.Errorf("%s is damaged (%w) and can't be put aside: %w", f.path, damage, err)
 	}

@@ -89,7 +89,7 @@ func readyCondition(snap *pod.Snapshot) corev1.NodeCondition {
 		LastHeartbeatTime: metav1.NewTime(snap.Time), LastTransitionTime: metav1.NewTime(snap.Runtime.Since),
 	}
 	if d := snap.Draining; d.Reason != "" {
-		c.Status, c.Reason, c.Message = corev1.ConditionFalse, "NodeShutdown", d.Reason
+		c.Status, c.Reason, c.Message = corev1.ConditionFalse, pod.ReasonShutdown, d.Reason
 		c.LastTransitionTime = metav1.NewTime(d.Since)
 	}
 	if !snap.Runtime.Up {

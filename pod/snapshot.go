@@ -28,6 +28,10 @@ type Snapshot struct {
 	Counters Counters
 }
 
+// ReasonShutdown is the reason of a pod that does not run, and of a node that is
+// not ready, since the server is drained, as Kubernetes names it.
+const ReasonShutdown = "NodeShutdown"
+
 // Draining tells that every pod is being stopped, or is; its zero value that
 // they are not.
 type Draining struct {

@@ -78,7 +78,7 @@ func (p *planner) deadStatus(l *life, d *pod.Desired, last *pod.Container, v *Vi
 func (p *planner) waiting(l *life, d *pod.Desired, name string) *corev1.ContainerStateWaiting {
 	spec := pod.ContainerSpec(d.Pod, name)
 	if h := p.want.Halt; h != nil {
-		return &corev1.ContainerStateWaiting{Reason: ReasonShutdown, Message: h.Reason}
+		return &corev1.ContainerStateWaiting{Reason: pod.ReasonShutdown, Message: h.Reason}
 	}
 	if o := ObstacleOf(p.want); o != nil && len(l.containers) == 0 {
 		return &corev1.ContainerStateWaiting{Reason: o.Reason, Message: o.Message}

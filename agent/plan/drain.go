@@ -34,10 +34,6 @@ type Halt struct {
 	Reason          string
 }
 
-// ReasonShutdown is the reason of a pod that does not run since the server is
-// drained, as Kubernetes names it.
-const ReasonShutdown = "NodeShutdown"
-
 // Drained is a pod as a drain sees it.
 type Drained struct {
 	Critical bool

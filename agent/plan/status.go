@@ -100,7 +100,7 @@ func (p *planner) describe(l *life, d *pod.Desired) View {
 	if deadlineExceeded(l, d.Pod, p.now) {
 		st.Reason, st.Message = ReasonDeadline, "Pod was active on the node longer than the specified deadline"
 	} else if h := p.want.Halt; h != nil && st.Phase != corev1.PodSucceeded && st.Phase != corev1.PodFailed {
-		st.Reason, st.Message = ReasonShutdown, h.Reason
+		st.Reason, st.Message = pod.ReasonShutdown, h.Reason
 	} else if o := ObstacleOf(p.want); o != nil && len(l.containers) == 0 {
 		st.Reason, st.Message = o.Reason, o.Message
 	}

@@ -110,9 +110,9 @@ func inWords(p *corev1.Pod, pulling map[string]bool) string {
 		return "completed"
 	case p.Status.Phase == corev1.PodFailed:
 		return "failed"
-	case p.Status.Reason == "NodeShutdown" && !runs(p):
+	case p.Status.Reason == pod.ReasonShutdown && !runs(p):
 		return "stopped"
-	case p.Status.Reason == "NodeShutdown":
+	case p.Status.Reason == pod.ReasonShutdown:
 		return "stopping"
 	case p.Status.Reason != "":
 		return "waiting: " + p.Status.Reason

@@ -98,7 +98,7 @@ func (d *daemon) stopPods(ctx context.Context, tell func(string)) error {
 	ctx, cancel := context.WithTimeout(ctx, drainTime)
 	defer cancel()
 	drained := make(chan error, 1)
-	go func() { drained <- d.agent.Drain(ctx, plan.Drain{Reason: "podstead is drained", Remove: true}) }()
+	go func() { drained <- d.agent.Drain(ctx, forGood()) }()
 	there := map[pod.Key]bool{}
 	for {
 		changed := d.agent.Changed()
@@ -120,6 +120,9 @@ func (d *daemon) stopPods(ctx context.Context, tell func(string)) error {
 		}
 	}
 }
+
+// forGood takes every pod away with all that it has.
+func forGood() plan.Drain { return plan.Drain{Reason: "podstead is drained", Remove: true} }
 
 func tellGone(before, now map[pod.Key]bool, tell func(string)) {
 	for key := range before {

@@ -9,7 +9,6 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
 
-	"github.com/podstead/podstead/agent/plan"
 	"github.com/podstead/podstead/cmd/podstead/internal/config"
 )
 
@@ -70,7 +69,7 @@ func (d *daemon) drainForGood(ctx context.Context) {
 	d.log.Info("pods are stopped before podstead ends")
 	ctx, cancel := context.WithTimeout(ctx, drainTime)
 	defer cancel()
-	if err := d.agent.Drain(ctx, plan.Drain{Reason: "podstead is drained", Remove: true}); err != nil {
+	if err := d.agent.Drain(ctx, forGood()); err != nil {
 		d.log.Error("not all pods could be stopped", zap.Error(err))
 	}
 }

@@ -61,12 +61,12 @@ func run() int {
 		Containerd: func(ctx context.Context, file string, check bool) error {
 			return daemon.Containerd(ctx, file, check, os.Stderr)
 		},
-	}
-	app.Drain = func(ctx context.Context, file string, tell func(string)) error {
-		return daemon.Drain(ctx, daemon.Options{ConfigFile: file, Version: version, Log: os.Stderr}, tell)
-	}
-	app.Purge = func(ctx context.Context, file string, tell func(string)) error {
-		return daemon.Purge(ctx, daemon.Options{ConfigFile: file, Version: version, Log: os.Stderr}, tell)
+		Drain: func(ctx context.Context, file string, tell func(string)) error {
+			return daemon.Drain(ctx, daemon.Options{ConfigFile: file, Version: version, Log: os.Stderr}, tell)
+		},
+		Purge: func(ctx context.Context, file string, tell func(string)) error {
+			return daemon.Purge(ctx, daemon.Options{ConfigFile: file, Version: version, Log: os.Stderr}, tell)
+		},
 	}
 	return app.Main(ctx, os.Args[1:])
 }

@@ -3,7 +3,6 @@ package plan
 import (
 	"cmp"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -14,7 +13,7 @@ import (
 type Storage struct {
 	// Disk is the file system of images.
 	Disk pod.Filesystem
-	// Images are those stored, with Kept filled in.
+	// Images are those stored, sorted by digest, with Kept filled in.
 	Images []pod.StoredImage
 	// Unused is since when each image is known not to be used, by digest.
 	Unused map[string]pod.Moment
@@ -150,10 +149,8 @@ func (s ImageSettings) collectOld(st Storage, now pod.Moment) Collection {
 	if s.MaximumAge == 0 {
 		return c
 	}
-	images := slices.Clone(st.Images)
-	slices.SortFunc(images, func(a, b pod.StoredImage) int { return strings.Compare(a.Digest, b.Digest) })
-	for i := range images {
-		img := &images[i]
+	for i := range st.Images {
+		img := &st.Images[i]
 		if img.Kept != "" {
 			continue
 		}

@@ -48,15 +48,9 @@ func (l *loop) waitsForImage(key pod.Key) bool {
 // presentImages are the images known to be present of those a pod names.
 func (l *loop) presentImages(key pod.Key) map[string]pod.Image {
 	present := map[string]pod.Image{}
-	d := l.wants[key].Desired
-	if d == nil {
-		return present
-	}
-	for _, list := range [][]corev1.Container{d.Pod.Spec.InitContainers, d.Pod.Spec.Containers} {
-		for i := range list {
-			if img := l.images[list[i].Image]; img != nil && img.present != nil {
-				present[list[i].Image] = *img.present
-			}
+	for _, name := range imageNames(l.wants[key].Desired) {
+		if img := l.images[name]; img != nil && img.present != nil {
+			present[name] = *img.present
 		}
 	}
 	return present

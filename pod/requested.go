@@ -36,11 +36,16 @@ func (s *Snapshot) Requested() corev1.ResourceList {
 	}
 	total := corev1.ResourceList{}
 	for _, requests := range most {
-		for name, q := range requests {
-			sum := total[name]
-			sum.Add(q)
-			total[name] = sum
-		}
+		Add(total, requests)
 	}
 	return total
+}
+
+// Add adds the quantities of a list to a sum.
+func Add(sum, list corev1.ResourceList) {
+	for name, q := range list {
+		total := sum[name]
+		total.Add(q)
+		sum[name] = total
+	}
 }

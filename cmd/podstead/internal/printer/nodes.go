@@ -109,8 +109,8 @@ func (p *page) allocated(n *corev1.Node, pods []corev1.Pod) {
 	requests, limits := corev1.ResourceList{}, corev1.ResourceList{}
 	for i := range pods {
 		if pod.HoldsRoom(&pods[i]) {
-			add(requests, pod.Requests(&pods[i]))
-			add(limits, pod.Limits(&pods[i]))
+			pod.Add(requests, pod.Requests(&pods[i]))
+			pod.Add(limits, pod.Limits(&pods[i]))
 		}
 	}
 	p.printf(0, "Allocated resources:\n")
@@ -118,14 +118,6 @@ func (p *page) allocated(n *corev1.Node, pods []corev1.Pod) {
 	p.printf(1, "Resource\tRequests\tLimits\n")
 	for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory} {
 		p.printf(1, "%s\t%s\t%s\n", name, shareText(requests, n, name), shareText(limits, n, name))
-	}
-}
-
-func add(sum, list corev1.ResourceList) {
-	for name, q := range list {
-		total := sum[name]
-		total.Add(q)
-		sum[name] = total
 	}
 }
 

@@ -1,9 +1,11 @@
 package pod
 
 import (
+	"fmt"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 )
 
 // HoldsRoom tells whether a pod counts against what pods may request: its work
@@ -48,4 +50,13 @@ func Add(sum, list corev1.ResourceList) {
 		total.Add(q)
 		sum[name] = total
 	}
+}
+
+// Amount writes a quantity as manifests do, memory of no round number in Mi.
+func Amount(q resource.Quantity, name corev1.ResourceName) string {
+	const mebi = 1 << 20
+	if name == corev1.ResourceMemory && q.Value() >= mebi && q.Value()%mebi != 0 {
+		return fmt.Sprintf("%dMi", q.Value()/mebi)
+	}
+	return q.String()
 }

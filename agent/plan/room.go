@@ -52,10 +52,10 @@ func (g *grants) shortage(key pod.Key, name corev1.ResourceName, asked, used res
 		free = resource.Quantity{}
 	}
 	text := fmt.Sprintf("pod %s requests %s of %s, and of the %s that pods may request %s is free",
-		key, amountText(asked, name), name, amountText(allocatable, name), amountText(free, name))
+		key, pod.Amount(asked, name), name, pod.Amount(allocatable, name), pod.Amount(free, name))
 	if reserved := capacity.DeepCopy(); capacity.Cmp(allocatable) > 0 {
 		reserved.Sub(allocatable)
-		text += fmt.Sprintf(" (%s is reserved for the host)", amountText(reserved, name))
+		text += fmt.Sprintf(" (%s is reserved for the host)", pod.Amount(reserved, name))
 	}
 	return text
 }
@@ -147,14 +147,4 @@ func (s shares) list() string {
 		parts = append(parts, fmt.Sprintf("%s (%s)", one.key, one.held.String()))
 	}
 	return strings.Join(parts, ", ")
-}
-
-// amountText writes memory in Mi where it has no rounder form: 25276022784 is
-// hard to read.
-func amountText(q resource.Quantity, name corev1.ResourceName) string {
-	const mebi = 1 << 20
-	if name == corev1.ResourceMemory && q.Value() >= mebi && q.Value()%mebi != 0 {
-		return fmt.Sprintf("%dMi", q.Value()/mebi)
-	}
-	return q.String()
 }

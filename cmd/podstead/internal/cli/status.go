@@ -114,7 +114,7 @@ func reservedText(n api.Node) string {
 	for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory} {
 		reserved, allocatable := n.Capacity[name], n.Allocatable[name]
 		if reserved.Sub(allocatable); reserved.Sign() > 0 {
-			parts = append(parts, printer.Amount(reserved, name)+" of "+string(name))
+			parts = append(parts, pod.Amount(reserved, name)+" of "+string(name))
 		}
 	}
 	return strings.Join(parts, " and ")
@@ -124,7 +124,7 @@ func reservedText(n api.Node) string {
 func requestedText(s *api.Status) string {
 	part := func(name corev1.ResourceName) string {
 		asked, allocatable := s.Requested[name], s.Node.Allocatable[name]
-		return fmt.Sprintf("%s (%s)", printer.Amount(asked, name), percent(asked.MilliValue(), allocatable.MilliValue()))
+		return fmt.Sprintf("%s (%s)", pod.Amount(asked, name), percent(asked.MilliValue(), allocatable.MilliValue()))
 	}
 	return fmt.Sprintf("%s of the CPUs, %s of the memory", part(corev1.ResourceCPU), part(corev1.ResourceMemory))
 }

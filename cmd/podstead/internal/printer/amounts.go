@@ -1,19 +1,6 @@
 package printer
 
-import (
-	"fmt"
-
-	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
-)
-
-// Amount writes a quantity as manifests do, memory of no round number in Mi.
-func Amount(q resource.Quantity, name corev1.ResourceName) string {
-	if name == corev1.ResourceMemory && q.Value()%(1<<20) != 0 && q.Value() >= 1<<20 {
-		return fmt.Sprintf("%dMi", q.Value()>>20)
-	}
-	return q.String()
-}
+import "fmt"
 
 // Bytes writes a size with the unit that leaves two digits or more.
 func Bytes(n int64) string {

@@ -125,9 +125,9 @@ func (p *page) allocated(n *corev1.Node, pods []corev1.Pod) {
 func shareText(list corev1.ResourceList, n *corev1.Node, name corev1.ResourceName) string {
 	q, all := list[name], n.Status.Allocatable[name]
 	if all.IsZero() {
-		return Amount(q, name)
+		return pod.Amount(q, name)
 	}
-	return fmt.Sprintf("%s (%d%%)", Amount(q, name), int64(100*q.AsApproximateFloat64()/all.AsApproximateFloat64()))
+	return fmt.Sprintf("%s (%d%%)", pod.Amount(q, name), int64(100*q.AsApproximateFloat64()/all.AsApproximateFloat64()))
 }
 
 func (p *page) quantities(title string, list corev1.ResourceList) {

@@ -58,7 +58,7 @@ test-packages: packages ## build the packages again elsewhere, and install, upgr
 test-host: export ARCHES := amd64
 test-host: export FORMATS := deb
 test-host: deps packages ## boot Debian under QEMU and test podstead there: cgroup v2, reboots, power cuts
-	@./scripts/deps-host
+	@./scripts/deps --host
 	@mkdir -p $(BIN)/host
 	go test ./test/guest/...
 	go test -timeout 40m -count 1 -v -artifacts -outputdir $(BIN)/host ./test/host -args -host

@@ -48,14 +48,14 @@ type storage struct {
 	// failed are images and containers' layers that could not be removed.
 	failed map[string]pod.Moment
 
-	good            map[string]map[string]pod.RunImages
+	good            plan.GoodImages
 	saving, unsaved bool
 }
 
 func newStorage() storage {
 	return storage{
 		stale: true, garbage: true, unused: map[string]pod.Moment{}, used: map[string]bool{},
-		lastUsed: map[string]time.Time{}, failed: map[string]pod.Moment{}, good: map[string]map[string]pod.RunImages{},
+		lastUsed: map[string]time.Time{}, failed: map[string]pod.Moment{}, good: plan.GoodImages{},
 	}
 }
 

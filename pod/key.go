@@ -9,7 +9,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strconv"
-	"strings"
 
 	"github.com/google/uuid"
 	"k8s.io/apimachinery/pkg/types"
@@ -23,12 +22,6 @@ type Key struct {
 
 // String returns "namespace/name".
 func (k Key) String() string { return k.Namespace + "/" + k.Name }
-
-// ParseKey reads what String wrote.
-func ParseKey(text string) Key {
-	namespace, name, _ := strings.Cut(text, "/")
-	return Key{Namespace: namespace, Name: name}
-}
 
 // Less orders keys by namespace, then name.
 func (k Key) Less(other Key) bool {

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/podstead/podstead/test/filelock"
 )
 
 // cacheEnv names another folder for images and running guests.
@@ -49,7 +51,7 @@ func open(s Suite, progress func(string, ...any)) (image, error) {
 	}
 	dir := filepath.Join(cache, s.key())
 	for {
-		unlock, err := lock(dir+".lock", syscall.LOCK_SH)
+		unlock, err := filelock.Take(dir+".lock", syscall.LOCK_SH)
 		if err != nil {
 			return image{}, err
 		}
@@ -66,7 +68,7 @@ func open(s Suite, progress func(string, ...any)) (image, error) {
 
 // buildOnce builds an image unless somebody else did so while we waited.
 func buildOnce(s Suite, cache, dir string, progress func(string, ...any)) error {
-	unlock, err := lock(dir+".lock", syscall.LOCK_EX)
+	unlock, err := filelock.Take(dir+".lock", syscall.LOCK_EX)
 	if err != nil {
 		return err
 	}
@@ -98,7 +100,7 @@ func removeUnused(cache, but string) error {
 		if err != nil || path == but+".lock" || time.Since(info.ModTime()) < unused {
 			continue
 		}
-		unlock, err := lock(path, syscall.LOCK_EX|syscall.LOCK_NB)
+		unlock, err := filelock.Take(path, syscall.LOCK_EX|syscall.LOCK_NB)
 		if err != nil {
 			continue // in use after all
 		}
@@ -126,7 +128,7 @@ func takeSlot() (dir string, unlock func(), err error) {
 	for ; ; time.Sleep(200 * time.Millisecond) {
 		for number := range maxGuests {
 			dir := filepath.Join(cache, fmt.Sprintf("guest%d", number))
-			unlock, err := lock(dir+".lock", syscall.LOCK_EX|syscall.LOCK_NB)
+			unlock, err := filelock.Take(dir+".lock", syscall.LOCK_EX|syscall.LOCK_NB)
 			if errors.Is(err, syscall.EWOULDBLOCK) {
 				continue
 			}
@@ -141,23 +143,4 @@ func takeSlot() (dir string, unlock func(), err error) {
 			return dir, unlock, nil
 		}
 	}
-}
-
-// lock takes a lock on a file until unlock is called or this process ends.
-func lock(path string, how int) (unlock func(), err error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_CLOEXEC, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	for {
-		err = syscall.Flock(int(f.Fd()), how)
-		if !errors.Is(err, syscall.EINTR) {
-			break
-		}
-	}
-	if err != nil {
-		f.Close()
-		return nil, fmt.Errorf("lock %s: %w", path, err)
-	}
-	return func() { f.Close() }, nil
 }

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/podstead/podstead/test/filelock"
 )
 
 func TestThirdGuestWaitsForASlot(t *testing.T) {
@@ -58,7 +60,7 @@ func TestImagesThatNobodyUsesAreRemoved(t *testing.T) {
 			}
 		}
 	}
-	unlock, err := lock(filepath.Join(cache, "trixie-used.lock"), 1 /* LOCK_SH */)
+	unlock, err := filelock.Take(filepath.Join(cache, "trixie-used.lock"), 1 /* LOCK_SH */)
 	if err != nil {
 		t.Fatal(err)
 	}

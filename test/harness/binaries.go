@@ -2,7 +2,6 @@ package harness
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -10,6 +9,7 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/podstead/podstead/test/filelock"
 	"github.com/podstead/podstead/test/images"
 )
 
@@ -30,7 +30,7 @@ var Binaries = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	unlock, err := lock(filepath.Join(dir, "lock"), syscall.LOCK_EX)
+	unlock, err := filelock.Take(filepath.Join(dir, "lock"), syscall.LOCK_EX)
 	if err != nil {
 		return "", err
 	}
@@ -55,23 +55,4 @@ func build(dir string, flags []string, packages ...string) error {
 		return fmt.Errorf("go build %v: %w: %s", packages, err, text)
 	}
 	return nil
-}
-
-// lock takes a lock on a file until unlock is called or this process ends.
-func lock(path string, how int) (unlock func(), err error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_CLOEXEC, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	for {
-		err = syscall.Flock(int(f.Fd()), how)
-		if !errors.Is(err, syscall.EINTR) {
-			break
-		}
-	}
-	if err != nil {
-		f.Close()
-		return nil, fmt.Errorf("lock %s: %w", path, err)
-	}
-	return func() { f.Close() }, nil
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/moby/sys/mountinfo"
 
+	"github.com/podstead/podstead/test/filelock"
 	"github.com/podstead/podstead/test/leaks"
 )
 
@@ -176,7 +177,7 @@ func removeLeftovers() error {
 				continue
 			}
 		}
-		unlock, err := lock(path, syscall.LOCK_EX|syscall.LOCK_NB)
+		unlock, err := filelock.Take(path, syscall.LOCK_EX|syscall.LOCK_NB)
 		if err != nil {
 			continue // in use
 		}

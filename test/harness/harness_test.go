@@ -14,6 +14,7 @@ import (
 
 	"github.com/vishvananda/netlink"
 
+	"github.com/podstead/podstead/test/filelock"
 	"github.com/podstead/podstead/test/leaks"
 )
 
@@ -60,7 +61,7 @@ func TestLeftoversOfAKilledRunAreRemoved(t *testing.T) {
 		t.Fatal(err)
 	}
 	dead, used := makeLeftover(t), makeLeftover(t)
-	unlock, err := lock(filepath.Join(used, lockName), syscall.LOCK_EX)
+	unlock, err := filelock.Take(filepath.Join(used, lockName), syscall.LOCK_EX)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/podstead/podstead/test/filelock"
 	"github.com/podstead/podstead/test/leaks"
 	"github.com/podstead/podstead/test/record"
 )
@@ -106,7 +107,7 @@ func makeDir() (dir string, unlock func(), err error) {
 	if err := os.MkdirAll(baseDir, 0o755); err != nil {
 		return "", nil, err
 	}
-	next, err := lock(filepath.Join(baseDir, "making.lock"), syscall.LOCK_EX)
+	next, err := filelock.Take(filepath.Join(baseDir, "making.lock"), syscall.LOCK_EX)
 	if err != nil {
 		return "", nil, err
 	}
@@ -125,7 +126,7 @@ func makeDir() (dir string, unlock func(), err error) {
 	if dir == "" {
 		return "", nil, fmt.Errorf("%d hosts are alive already", maxNumber+1)
 	}
-	unlock, err = lock(filepath.Join(dir, lockName), syscall.LOCK_EX|syscall.LOCK_NB)
+	unlock, err = filelock.Take(filepath.Join(dir, lockName), syscall.LOCK_EX|syscall.LOCK_NB)
 	return dir, unlock, err
 }
 

@@ -19,6 +19,8 @@ import (
 
 	"github.com/google/renameio/v2"
 	"golang.org/x/sys/unix"
+
+	"github.com/podstead/podstead/internal/filelock"
 )
 
 // Back-off between restarts of a containerd that dies: none the first time,
@@ -288,15 +290,14 @@ func (s *Server) lock() (unlock func(), err error) {
 		return nil, fmt.Errorf("supervise containerd: %w", err)
 	}
 	path := filepath.Join(s.cfg.Root, "podstead.lock")
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	unlock, err = filelock.Own(path)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return nil, fmt.Errorf("supervise containerd: root %q: another podstead holds %s: %w", s.cfg.Root, path, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("supervise containerd: %w", err)
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("supervise containerd: root %q: another podstead holds %s: %w", s.cfg.Root, path, err)
-	}
-	return func() { f.Close() }, nil
+	return unlock, nil
 }
 
 func (s *Server) set(change func(*Status)) {

@@ -10,7 +10,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/podstead/podstead/test/filelock"
+	"github.com/podstead/podstead/internal/filelock"
 )
 
 // cacheEnv names another folder for images and running guests.

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/podstead/podstead/test/filelock"
+	"github.com/podstead/podstead/internal/filelock"
 )
 
 func TestThirdGuestWaitsForASlot(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 	"sync"
 	"syscall"
 
-	"github.com/podstead/podstead/test/filelock"
+	"github.com/podstead/podstead/internal/filelock"
 	"github.com/podstead/podstead/test/images"
 )
 

@@ -15,7 +15,7 @@ import (
 
 	"github.com/moby/sys/mountinfo"
 
-	"github.com/podstead/podstead/test/filelock"
+	"github.com/podstead/podstead/internal/filelock"
 	"github.com/podstead/podstead/test/leaks"
 )
 

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/podstead/podstead/test/filelock"
+	"github.com/podstead/podstead/internal/filelock"
 	"github.com/podstead/podstead/test/leaks"
 	"github.com/podstead/podstead/test/record"
 )

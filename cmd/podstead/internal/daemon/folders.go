@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/podstead/podstead/cmd/podstead/internal/config"
+	"github.com/podstead/podstead/internal/filelock"
 )
 
 // Names in the state folder.
@@ -65,18 +66,11 @@ var errLocked = errors.New("another podstead works")
 // gives the lock back when the process ends.
 func lock(stateDir string) (unlock func(), err error) {
 	path := filepath.Join(stateDir, lockFile)
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
-		return nil, fmt.Errorf("lock the state folder: %w", err)
+	unlock, err = filelock.Own(path)
+	if errors.Is(err, unix.EWOULDBLOCK) {
+		return nil, fmt.Errorf("%w on %s already (it holds %s)", errLocked, stateDir, path)
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		_ = f.Close()
-		if errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, fmt.Errorf("%w on %s already (it holds %s)", errLocked, stateDir, path)
-		}
-		return nil, fmt.Errorf("lock %s: %w", path, err)
-	}
-	return func() { _ = f.Close() }, nil
+	return unlock, err
 }
 
 // pauseRootfs makes the root folder of pause containers, with nothing in it

@@ -14,10 +14,12 @@ type containerList struct {
 	containers []corev1.Container
 }
 
-func containerLists(p *corev1.Pod) []containerList {
+// containerLists returns the lists of a pod's spec, which stands at the given
+// path.
+func containerLists(s *corev1.PodSpec, at string) []containerList {
 	return []containerList{
-		{"spec.initContainers", p.Spec.InitContainers},
-		{"spec.containers", p.Spec.Containers},
+		{at + ".initContainers", s.InitContainers},
+		{at + ".containers", s.Containers},
 	}
 }
 

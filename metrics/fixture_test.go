@@ -98,7 +98,7 @@ func snapshot() *pod.Snapshot {
 		Pods:    []pod.View{leaving(), web, crashing()},
 		Runtime: pod.RuntimeState{Up: true, Version: "v2.3.4"},
 		Sources: []pod.SourceState{
-			{Name: "fleet", Error: "get: timeout", ErrorReason: "timeout", Held: []pod.Key{{Namespace: "shop", Name: "db"}}},
+			{Name: "fleet", Error: "get: timeout", ErrorReason: "timeout", Held: []pod.ObjectKey{{Kind: pod.KindPod, Key: pod.Key{Namespace: "shop", Name: "db"}}}},
 			{Name: "local", Synced: true, Pods: []pod.Desired{wanted, wanted}, LastSuccess: born.Add(59 * time.Minute),
 				Problems: []pod.Problem{
 					{Severity: pod.Error, Reason: pod.ReasonSyntax, Origin: pod.Origin{File: "/m/a.yaml", Line: 3}},

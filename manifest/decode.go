@@ -183,6 +183,10 @@ func (d *decoder) mapping(path string, n *node, at place, elem reflect.Type) (an
 			object[key] = ""
 			continue
 		}
+		if key == "matchLabels" && f.value.kind == kindMap && elem.Kind() == reflect.String {
+			d.mismatch(below, f.value, f.key.at, "a string", "the labels of this selector stand without matchLabels")
+			continue
+		}
 		if value, ok := d.value(below, f.value, placeFor(f.key, f.value), elem); ok {
 			object[key] = value
 		}

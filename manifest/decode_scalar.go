@@ -84,7 +84,7 @@ func (d *decoder) numberOrText(path string, n *node, at place) (any, bool) {
 	if n.kind == kindString && n.trap == "" && hint == "" {
 		return n.text, true
 	}
-	want := "the number of a port, or the name of one of the container's ports"
+	want := "the number of a port, or the name that a container gives one"
 	if strings.HasSuffix(path, ".maxSurge") || strings.HasSuffix(path, ".maxUnavailable") {
 		want = "a number of pods, or a percentage such as 25%"
 	}

@@ -2,6 +2,7 @@ package manifest
 
 import (
 	"net/netip"
+	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -121,26 +122,27 @@ func defaultFamilies(s *corev1.ServiceSpec) {
 	if len(s.IPFamilies) == 0 {
 		s.IPFamilies = familiesOf(s.ClusterIPs)
 	}
-	dual := len(s.ClusterIPs) == 2 || len(s.IPFamilies) == 2
+	dual := len(s.ClusterIPs) > 1 || len(s.IPFamilies) > 1
 	if dual || s.ClusterIP == corev1.ClusterIPNone && len(s.Selector) == 0 && len(s.IPFamilies) == 0 {
 		setPointer(&s.IPFamilyPolicy, corev1.IPFamilyPolicyRequireDualStack)
 	}
 	setPointer(&s.IPFamilyPolicy, corev1.IPFamilyPolicySingleStack)
 }
 
-// familiesOf returns the families of addresses; nil if one of them is none.
+// familiesOf returns the families of addresses; nil if one of them is none, or
+// a second one of its family.
 func familiesOf(ips []string) []corev1.IPFamily {
 	var families []corev1.IPFamily
 	for _, text := range ips {
 		ip, err := netip.ParseAddr(text)
-		switch {
-		case err != nil:
-			return nil
-		case ip.Is4():
-			families = append(families, corev1.IPv4Protocol)
-		default:
-			families = append(families, corev1.IPv6Protocol)
+		family := corev1.IPv6Protocol
+		if ip.Is4() {
+			family = corev1.IPv4Protocol
 		}
+		if err != nil || slices.Contains(families, family) {
+			return nil
+		}
+		families = append(families, family)
 	}
 	return families
 }

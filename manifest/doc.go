@@ -9,4 +9,6 @@
 // function may be called from any goroutine.
 package manifest
 
-//go:generate go run ./internal/fieldpages ../docs
+//go:generate sh -c "go run ./internal/fieldpages pod-fields > ../docs/pod-fields.md"
+//go:generate sh -c "go run ./internal/fieldpages workload-fields > ../docs/workload-fields.md"
+//go:generate sh -c "go run ./internal/fieldpages service-fields > ../docs/service-fields.md"

@@ -4,6 +4,7 @@ import "slices"
 
 const (
 	oneServer = "there is one server: every endpoint is as near as any other"
+	sameHere  = "Local is the same as Cluster here, since there is one server"
 	noHint    = "a hint for programs that read it; podstead does nothing with it"
 )
 
@@ -21,7 +22,7 @@ func serviceFields() []Field {
 			refused("loadBalancerIP", "a load balancer answers at all addresses of the server; use hostPort with hostIP for one of them", ""),
 			refused("loadBalancerSourceRanges", "clients are not filtered by address yet; use the server's firewall"),
 			supportedNote("externalName", "for type ExternalName"),
-			supportedNote("externalTrafficPolicy", "Cluster and Local are the same: "+oneServer),
+			supportedNote("externalTrafficPolicy", sameHere),
 			ignored("healthCheckNodePort", "no load balancer asks this server how it is", "0"),
 			supported("publishNotReadyAddresses"),
 			supported("sessionAffinityConfig"),
@@ -29,7 +30,7 @@ func serviceFields() []Field {
 			supportedNote("ipFamilyPolicy", "SingleStack if not set and no two families are named"),
 			supportedNote("allocateLoadBalancerNodePorts", "true if not set"),
 			refused("loadBalancerClass", "there is no other load balancer than the server itself", ""),
-			supportedNote("internalTrafficPolicy", "Cluster and Local are the same: "+oneServer),
+			supportedNote("internalTrafficPolicy", sameHere),
 			ignored("trafficDistribution", oneServer),
 		), of("ServicePort",
 			supportedNote("name", "required where there is more than one port"),

@@ -48,7 +48,7 @@ func workloadFields() []Field {
 			refused("type", "there is no command that deletes a pod, so nothing would ever be updated", "RollingUpdate"),
 			supported("rollingUpdate"),
 		), of("RollingUpdateDaemonSet",
-			supportedNote("maxUnavailable", "1 if not set; one of the two is 0"),
+			supportedNote("maxUnavailable", "1 if not set; must be 0 beside a maxSurge"),
 			supportedNote("maxSurge", "0 if not set"),
 		),
 		of("LabelSelector", supported("matchLabels", "matchExpressions")),

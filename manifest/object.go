@@ -14,6 +14,9 @@ func (p *parser) read(root *node, row kindRow, found []trouble) {
 	d := decoder{fields: p.fields, top: row.typ, types: map[reflect.Type][]apiField{}}
 	var o pod.Object
 	found = append(found, d.object(root, row, &o)...)
+	if o.Template() != nil && root.find("spec.template") == nil {
+		found = append(found, trouble{reason: pod.ReasonRequired, field: "spec.template", message: "is required", want: "what its pods are made from"})
+	}
 	DefaultObject(&o)
 	found = append(found, zeroNumbers(&o, root)...)
 	found = append(found, p.further(&o, found)...)

@@ -26,6 +26,8 @@ func (d *decoder) unknown(path string, key *node, t reflect.Type, known []apiFie
 		tr.instead = joinPath(path, near)
 	case place != "":
 		tr.message = "there is no such field here; it belongs to " + place
+	case t == reflect.TypeFor[metav1.LabelSelector]():
+		tr.message = "there is no such field; labels stand in matchLabels"
 	}
 	d.add(tr)
 }
@@ -93,7 +95,7 @@ func landmarks(top reflect.Type) []landmark {
 	whole := landmark{top, "the top level"}
 	switch top {
 	case reflect.TypeFor[corev1.Pod]():
-		return append([]landmark{whole}, podLandmarks("spec")...)
+		return append([]landmark{whole}, podLandmarks("spec", "metadata")...)
 	case reflect.TypeFor[appsv1.Deployment]():
 		return slices.Concat([]landmark{whole, at[appsv1.DeploymentSpec]("spec"), at[appsv1.DeploymentStrategy]("spec.strategy"),
 			at[appsv1.RollingUpdateDeployment]("spec.strategy.rollingUpdate")}, templateLandmarks())
@@ -114,14 +116,14 @@ func landmarks(top reflect.Type) []landmark {
 }
 
 func templateLandmarks() []landmark {
-	return append([]landmark{at[corev1.PodTemplateSpec]("spec.template")}, podLandmarks("spec.template.spec")...)
+	return append([]landmark{at[corev1.PodTemplateSpec]("spec.template")}, podLandmarks("spec.template.spec", "metadata or spec.template.metadata")...)
 }
 
-func podLandmarks(spec string) []landmark {
+func podLandmarks(spec, metadata string) []landmark {
 	return []landmark{
 		at[corev1.PodSpec](spec),
 		at[corev1.Container]("a container, such as " + spec + ".containers[0]"),
-		at[metav1.ObjectMeta]("metadata"),
+		at[metav1.ObjectMeta](metadata),
 		at[corev1.SecurityContext]("the securityContext of a container"),
 		at[corev1.PodSecurityContext](spec + ".securityContext"),
 		at[corev1.VolumeMount]("a volume mount, such as " + spec + ".containers[0].volumeMounts[0]"),

@@ -26,16 +26,18 @@ func (c *checker) clusterIPs(s *corev1.ServiceSpec, at *field.Path) {
 	seen := map[string]*field.Path{}
 	for i, ip := range s.ClusterIPs {
 		place := here.Index(i)
-		if i == 0 {
-			place = at.Child("clusterIP")
+		if len(s.ClusterIPs) == 1 {
+			place = at.Child("clusterIP") // which is what people write
 		}
 		if ip == corev1.ClusterIPNone {
 			c.refuse(place, pod.ReasonInvalid, finding{"stands beside an address", quote(ip), "None alone, or addresses"})
 			continue
 		}
-		if family, ok := c.usableAddress(ip, place, "an IP address, or None"); ok {
-			c.once(family, "at most one address of each family", place, seen)
+		family, ok := c.usableAddress(ip, place, "an IP address, or None")
+		if first := seen[family]; ok && first != nil {
+			c.refuse(place, pod.ReasonInvalid, finding{"is of the same family as " + first.String(), quote(ip), "at most one address of each family"})
 		}
+		seen[family] = place
 	}
 }
 
@@ -52,8 +54,8 @@ func (c *checker) headless(s *corev1.ServiceSpec, at *field.Path) {
 // usableAddress refuses what is no address that traffic can be sent to, and
 // returns the family.
 func (c *checker) usableAddress(text string, at *field.Path, want string) (family string, ok bool) {
-	before := len(c.errs)
 	ip, err := netip.ParseAddr(text)
+	before := len(c.errs)
 	switch {
 	case err != nil || ip.Zone() != "" || ip.Is4In6():
 		c.refuse(at, pod.ReasonInvalid, finding{"is no IP address", quote(text), want})

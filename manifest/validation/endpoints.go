@@ -68,6 +68,9 @@ func (c *checker) endpoint(e *discoveryv1.Endpoint, t discoveryv1.AddressType, a
 	}
 	c.atMost(here, len(e.Addresses), maxAddresses)
 	for i, ip := range e.Addresses {
+		if t == discoveryv1.AddressTypeFQDN {
+			break // they are no addresses, and all is said
+		}
 		place := here.Index(i)
 		family, ok := c.usableAddress(ip, place, "an IP address")
 		if ok && (t == discoveryv1.AddressTypeIPv4 || t == discoveryv1.AddressTypeIPv6) && family != string(t) {
@@ -84,7 +87,7 @@ func (c *checker) endpointPort(p *discoveryv1.EndpointPort, at *field.Path, name
 	if name != "" {
 		c.refuseAll(at.Child("name"), pod.ReasonInvalidPort, name, validation.IsDNS1123Label(name))
 	}
-	c.once(name, "a name that no other port of the slice has", at.Child("name"), names)
+	c.once(quote(name), "a name that no other port of the slice has", at.Child("name"), names)
 	c.serviceProtocol(deref(p.Protocol), at.Child("protocol"))
 	if p.Port == nil {
 		c.refuse(at.Child("port"), pod.ReasonRequired, finding{message: "is required", want: fmt.Sprintf("1 to %d", maxPort)})

@@ -121,10 +121,13 @@ func (c *checker) servicePorts(s *corev1.ServiceSpec, at *field.Path) {
 	for i := range s.Ports {
 		p, here := &s.Ports[i], at.Index(i)
 		c.servicePortName(p.Name, len(s.Ports), here.Child("name"), names)
-		c.inRange(here.Child("port"), pod.ReasonInvalidPort, int64(p.Port), 1, maxPort)
 		c.serviceProtocol(p.Protocol, here.Child("protocol"))
-		c.once(fmt.Sprintf("%d/%s", p.Port, p.Protocol), "each port and protocol once in a Service", here.Child("port"), ports)
-		c.targetPort(p.TargetPort, here.Child("targetPort"))
+		if c.inRange(here.Child("port"), pod.ReasonInvalidPort, int64(p.Port), 1, maxPort) {
+			c.once(fmt.Sprintf("%d/%s", p.Port, p.Protocol), "each port and protocol once in a Service", here.Child("port"), ports)
+		}
+		if p.TargetPort != intstr.FromInt32(p.Port) { // else all is said
+			c.targetPort(p.TargetPort, here.Child("targetPort"))
+		}
 		if p.AppProtocol != nil {
 			c.refuseAll(here.Child("appProtocol"), pod.ReasonInvalid, *p.AppProtocol, validation.IsQualifiedName(*p.AppProtocol))
 		}
@@ -140,13 +143,13 @@ func (c *checker) servicePortName(name string, ports int, at *field.Path, names 
 		return
 	}
 	c.refuseAll(at, pod.ReasonInvalidPort, name, validation.IsDNS1123Label(name))
-	c.once(name, "a name that no other port of the Service has", at, names)
+	c.once(quote(name), "a name that no other port of the Service has", at, names)
 }
 
-// once refuses what was there before.
+// once refuses a port, or the name of one, that was there before.
 func (c *checker) once(what, want string, at *field.Path, seen map[string]*field.Path) {
 	if first, taken := seen[what]; taken {
-		c.refuse(at, pod.ReasonInvalidPort, finding{"is taken by " + first.String(), quote(what), want})
+		c.refuse(at, pod.ReasonInvalidPort, finding{"is taken by " + first.String(), what, want})
 		return
 	}
 	seen[what] = at
@@ -164,12 +167,11 @@ func (c *checker) serviceProtocol(protocol corev1.Protocol, at *field.Path) {
 
 // targetPort is the number of a port or the name that containers give one.
 func (c *checker) targetPort(port intstr.IntOrString, at *field.Path) {
-	switch {
-	case port.Type == intstr.String && port.StrVal != "":
+	if port.Type == intstr.String {
 		c.refuseAll(at, pod.ReasonInvalidPort, port.StrVal, validation.IsValidPortName(port.StrVal))
-	case port.Type == intstr.Int && port.IntVal != 0: // 0 follows a port that was refused
-		c.inRange(at, pod.ReasonInvalidPort, int64(port.IntVal), 1, maxPort)
+		return
 	}
+	c.inRange(at, pod.ReasonInvalidPort, int64(port.IntVal), 1, maxPort)
 }
 
 func (c *checker) nodePort(p *corev1.ServicePort, t corev1.ServiceType, at *field.Path, seen map[string]*field.Path) {
@@ -178,7 +180,8 @@ func (c *checker) nodePort(p *corev1.ServicePort, t corev1.ServiceType, at *fiel
 	case !isExternal(t):
 		c.refuse(at, pod.ReasonInvalidPort, finding{"is only for the types NodePort and LoadBalancer", itoa(p.NodePort), "the field left out, or another type"})
 	default:
-		c.inRange(at, pod.ReasonInvalidPort, int64(p.NodePort), FirstNodePort, LastNodePort)
-		c.once(fmt.Sprintf("%d/%s", p.NodePort, p.Protocol), "each node port and protocol once", at, seen)
+		if c.inRange(at, pod.ReasonInvalidPort, int64(p.NodePort), FirstNodePort, LastNodePort) {
+			c.once(fmt.Sprintf("%d/%s", p.NodePort, p.Protocol), "each node port and protocol once", at, seen)
+		}
 	}
 }

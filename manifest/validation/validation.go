@@ -157,11 +157,13 @@ func oneOf[T ~string](c *checker, at *field.Path, value T, allowed ...T) {
 	c.refuse(at, pod.ReasonInvalid, finding{"is not a known value", quote(string(value)), anyOf(words)})
 }
 
-// inRange refuses a number outside low..high.
-func (c *checker) inRange(at *field.Path, reason pod.Reason, value, low, high int64) {
-	if value < low || value > high {
-		c.refuse(at, reason, finding{"is out of range", strconv.FormatInt(value, 10), fmt.Sprintf("%d to %d", low, high)})
+// inRange refuses a number outside low..high and tells whether it was within.
+func (c *checker) inRange(at *field.Path, reason pod.Reason, value, low, high int64) bool {
+	if value >= low && value <= high {
+		return true
 	}
+	c.refuse(at, reason, finding{"is out of range", strconv.FormatInt(value, 10), fmt.Sprintf("%d to %d", low, high)})
+	return false
 }
 
 // longestGot keeps a hostile value from filling logs and terminals.

@@ -56,7 +56,11 @@ func (c *checker) replicas(replicas *int32, t *corev1.PodTemplateSpec, at *field
 	if replicas == nil {
 		return
 	}
-	c.inRange(at, pod.ReasonLimit, int64(*replicas), 0, int64(c.limits.Replicas))
+	reason := pod.ReasonLimit
+	if *replicas < 0 {
+		reason = pod.ReasonInvalid
+	}
+	c.inRange(at, reason, int64(*replicas), 0, int64(c.limits.Replicas))
 	if port := fixedPort(&t.Spec); port != 0 && *replicas > 1 {
 		c.warn(at, pod.ReasonInvalidPort, finding{
 			"are more than can have the template's hostPort " + itoa(port) + ": one pod runs, the others wait", itoa(*replicas), "1, or a Service instead of the hostPort"})
@@ -119,10 +123,8 @@ func (c *checker) share(v *intstr.IntOrString, at *field.Path, mostPercent int) 
 	if v == nil {
 		return 0, true
 	}
-	before := len(c.errs)
 	if v.Type == intstr.Int {
-		c.inRange(at, pod.ReasonInvalid, int64(v.IntVal), 0, math.MaxInt32)
-		return int(v.IntVal), len(c.errs) == before
+		return int(v.IntVal), c.inRange(at, pod.ReasonInvalid, int64(v.IntVal), 0, math.MaxInt32)
 	}
 	digits, percent := strings.CutSuffix(v.StrVal, "%")
 	number, err := strconv.Atoi(digits)

@@ -1,24 +1,22 @@
-// Command fieldpages writes the pages that say for each field of the supported
-// kinds what podstead does with it, into the folder that it is given.
+// Command fieldpages prints a page of docs that says for each field of some
+// kinds of objects what podstead does with it.
 package main
 
 import (
+	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
+	"log"
 
 	"github.com/podstead/podstead/manifest"
 )
 
 func main() {
-	if len(os.Args) != 2 {
-		fmt.Fprintln(os.Stderr, "usage: fieldpages FOLDER")
-		os.Exit(2)
-	}
+	flag.Parse()
 	for _, p := range manifest.Pages() {
-		if err := os.WriteFile(filepath.Join(os.Args[1], p.Name+".md"), []byte(p.Text()), 0o644); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
+		if p.Name == flag.Arg(0) {
+			fmt.Print(p.Text())
+			return
 		}
 	}
+	log.Fatalf("there is no page of fields named %q", flag.Arg(0))
 }

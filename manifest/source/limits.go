@@ -104,6 +104,9 @@ func errorsOf(problems []pod.Problem) []pod.Problem {
 // refuse turns the reason why a limit is exceeded into the problem of an
 // object.
 func refuse(why pod.Problem, e entry, kept bool) pod.Problem {
+	if why.Object() != e.ObjectKey {
+		why.Field = "" // it is another object's
+	}
 	why.Kind, why.Key, why.Origin = e.Kind, e.Key, e.Origin
 	why.Consequence = consequence(why, []pod.ObjectKey{e.ObjectKey}, kept)
 	return why

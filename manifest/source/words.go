@@ -38,14 +38,14 @@ func consequence(p pod.Problem, keys []pod.ObjectKey, kept bool) string {
 	case len(keys) > 5:
 		return fmt.Sprintf("its %d %s%s", len(keys), noun(keys), stays(keys))
 	}
-	names := make([]string, 0, len(keys))
-	for _, key := range keys {
-		names = append(names, key.String())
+	pods, all := make([]string, len(keys)), make([]string, len(keys))
+	for i, key := range keys {
+		pods[i], all[i] = key.String(), called(key)
 	}
 	if noun(keys) == "pods" {
-		return "pods " + strings.Join(names, ", ") + stays(keys)
+		return "pods " + strings.Join(pods, ", ") + stays(keys)
 	}
-	return strings.Join(names, ", ") + stays(keys)
+	return strings.Join(all, ", ") + stays(keys)
 }
 
 // stays says that objects go on as before: pods run, other objects don't.

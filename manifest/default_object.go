@@ -15,8 +15,7 @@ import (
 
 // DefaultObject is Default for an object of any kind.
 func DefaultObject(o *pod.Object) {
-	row, found := findKind(string(o.Kind))
-	if o.Content() == nil || !found {
+	if o.Content() == nil {
 		return
 	}
 	switch {
@@ -24,19 +23,19 @@ func DefaultObject(o *pod.Object) {
 		Default(o.Pod)
 		return
 	case o.Deployment != nil:
-		nameKind(&o.Deployment.TypeMeta, row)
+		nameKind(&o.Deployment.TypeMeta, o.Kind)
 		defaultDeployment(&o.Deployment.Spec)
 	case o.ReplicaSet != nil:
-		nameKind(&o.ReplicaSet.TypeMeta, row)
+		nameKind(&o.ReplicaSet.TypeMeta, o.Kind)
 		setPointer(&o.ReplicaSet.Spec.Replicas, 1)
 	case o.DaemonSet != nil:
-		nameKind(&o.DaemonSet.TypeMeta, row)
+		nameKind(&o.DaemonSet.TypeMeta, o.Kind)
 		defaultDaemonSet(&o.DaemonSet.Spec)
 	case o.Service != nil:
-		nameKind(&o.Service.TypeMeta, row)
+		nameKind(&o.Service.TypeMeta, o.Kind)
 		defaultService(&o.Service.Spec)
 	case o.EndpointSlice != nil:
-		nameKind(&o.EndpointSlice.TypeMeta, row)
+		nameKind(&o.EndpointSlice.TypeMeta, o.Kind)
 		defaultEndpointSlice(o.EndpointSlice)
 	}
 	if content := o.Content(); content.GetNamespace() == "" {
@@ -47,7 +46,7 @@ func DefaultObject(o *pod.Object) {
 	}
 }
 
-func nameKind(m *metav1.TypeMeta, row kindRow) { m.Kind, m.APIVersion = string(row.kind), row.version }
+func nameKind(m *metav1.TypeMeta, k pod.Kind) { m.Kind, m.APIVersion = string(k), k.APIVersion() }
 
 func defaultDeployment(s *appsv1.DeploymentSpec) {
 	setPointer(&s.Replicas, 1)

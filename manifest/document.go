@@ -29,7 +29,7 @@ func (p *parser) document(root *node) {
 func (p *parser) list(root *node, kind string, entries *kindRow) {
 	version := "v1"
 	if entries != nil {
-		version = entries.version
+		version = entries.kind.APIVersion()
 	}
 	found := listTroubles(root, kind, version)
 	if len(found) > 0 {
@@ -94,7 +94,7 @@ func (p *parser) object(root *node, implied *kindRow) {
 	}
 	var found []trouble
 	if implied == nil || root.get("apiVersion") != nil {
-		found = versionTroubles(root, string(row.kind), row.version)
+		found = versionTroubles(root, string(row.kind), row.kind.APIVersion())
 	}
 	p.read(root, row, found)
 }

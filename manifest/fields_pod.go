@@ -1,6 +1,10 @@
 package manifest
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/podstead/podstead/pod"
+)
 
 const (
 	noScheduler = "there is no scheduler: nodeSelector and affinity alone decide whether a pod runs here"
@@ -10,7 +14,7 @@ const (
 )
 
 func podFields() []Field {
-	return slices.Concat(topFields("Pod", "v1"), of("Pod",
+	return slices.Concat(topFields(pod.KindPod), of("Pod",
 		supported("spec"),
 		ignored("status", derived),
 	))

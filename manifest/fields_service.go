@@ -1,6 +1,10 @@
 package manifest
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/podstead/podstead/pod"
+)
 
 const (
 	oneServer = "there is one server: every endpoint is as near as any other"
@@ -10,7 +14,7 @@ const (
 
 func serviceFields() []Field {
 	return slices.Concat(
-		topFields("Service", "v1"), of("Service", supported("spec"), ignored("status", derived)),
+		topFields(pod.KindService), of("Service", supported("spec"), ignored("status", derived)),
 		of("ServiceSpec",
 			supportedNote("ports", "at least one, unless clusterIP is None"),
 			supportedNote("selector", "without one, EndpointSlices with the label kubernetes.io/service-name say where traffic goes"),
@@ -49,7 +53,7 @@ func serviceFields() []Field {
 
 func endpointSliceFields() []Field {
 	return slices.Concat(
-		topFields("EndpointSlice", "discovery.k8s.io/v1"),
+		topFields(pod.KindEndpointSlice),
 		of("EndpointSlice",
 			supportedNote("addressType", "IPv4 or IPv6"),
 			supported("endpoints", "ports"),

@@ -1,20 +1,23 @@
 package manifest
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/podstead/podstead/pod"
+)
 
 // topFields are those that objects of every kind begin with.
-func topFields(typeName, version string) []Field {
-	return of(typeName,
+func topFields(kind pod.Kind) []Field {
+	return of(string(kind),
 		supported("kind"),
-		supportedNote("apiVersion", version),
+		supportedNote("apiVersion", kind.APIVersion()),
 		supported("metadata"),
 	)
 }
 
 func workloadFields() []Field {
-	const apps = "apps/v1"
 	return slices.Concat(
-		topFields("Deployment", apps), of("Deployment", supported("spec"), ignored("status", derived)),
+		topFields(pod.KindDeployment), of("Deployment", supported("spec"), ignored("status", derived)),
 		of("DeploymentSpec",
 			supportedNote("replicas", "1 if not set; at most 1,000"),
 			supportedNote("selector", "the template's labels must match it"),
@@ -30,14 +33,14 @@ func workloadFields() []Field {
 			supportedNote("maxUnavailable", "25% if not set, rounded down"),
 			supportedNote("maxSurge", "25% if not set, rounded up"),
 		),
-		topFields("ReplicaSet", apps), of("ReplicaSet", supported("spec"), ignored("status", derived)),
+		topFields(pod.KindReplicaSet), of("ReplicaSet", supported("spec"), ignored("status", derived)),
 		of("ReplicaSetSpec",
 			supportedNote("replicas", "1 if not set; at most 1,000"),
 			supportedNote("minReadySeconds", "0 if not set"),
 			supportedNote("selector", "the template's labels must match it"),
 			supported("template"),
 		),
-		topFields("DaemonSet", apps), of("DaemonSet", supported("spec"), ignored("status", derived)),
+		topFields(pod.KindDaemonSet), of("DaemonSet", supported("spec"), ignored("status", derived)),
 		of("DaemonSetSpec",
 			supportedNote("selector", "the template's labels must match it"),
 			supportedNote("template", "one pod on this server, if nodeSelector, affinity and tolerations allow it"),

@@ -14,8 +14,7 @@ import (
 
 // kindRow is a kind of object that a manifest may be.
 type kindRow struct {
-	kind    pod.Kind
-	version string
+	kind pod.Kind
 	// typ is the struct of the API.
 	typ reflect.Type
 	// attach makes an object of a pointer to that struct.
@@ -25,18 +24,18 @@ type kindRow struct {
 // kindRows are all supported kinds, in the order in which people are told.
 func kindRows() []kindRow {
 	return []kindRow{
-		rowOf(pod.KindPod, "v1", func(o *pod.Object, c *corev1.Pod) { o.Pod = c }),
-		rowOf(pod.KindDeployment, "apps/v1", func(o *pod.Object, c *appsv1.Deployment) { o.Deployment = c }),
-		rowOf(pod.KindReplicaSet, "apps/v1", func(o *pod.Object, c *appsv1.ReplicaSet) { o.ReplicaSet = c }),
-		rowOf(pod.KindDaemonSet, "apps/v1", func(o *pod.Object, c *appsv1.DaemonSet) { o.DaemonSet = c }),
-		rowOf(pod.KindService, "v1", func(o *pod.Object, c *corev1.Service) { o.Service = c }),
-		rowOf(pod.KindEndpointSlice, "discovery.k8s.io/v1", func(o *pod.Object, c *discoveryv1.EndpointSlice) { o.EndpointSlice = c }),
+		rowOf(pod.KindPod, func(o *pod.Object, c *corev1.Pod) { o.Pod = c }),
+		rowOf(pod.KindDeployment, func(o *pod.Object, c *appsv1.Deployment) { o.Deployment = c }),
+		rowOf(pod.KindReplicaSet, func(o *pod.Object, c *appsv1.ReplicaSet) { o.ReplicaSet = c }),
+		rowOf(pod.KindDaemonSet, func(o *pod.Object, c *appsv1.DaemonSet) { o.DaemonSet = c }),
+		rowOf(pod.KindService, func(o *pod.Object, c *corev1.Service) { o.Service = c }),
+		rowOf(pod.KindEndpointSlice, func(o *pod.Object, c *discoveryv1.EndpointSlice) { o.EndpointSlice = c }),
 	}
 }
 
-func rowOf[T any](kind pod.Kind, version string, attach func(*pod.Object, *T)) kindRow {
+func rowOf[T any](kind pod.Kind, attach func(*pod.Object, *T)) kindRow {
 	return kindRow{
-		kind: kind, version: version, typ: reflect.TypeFor[T](),
+		kind: kind, typ: reflect.TypeFor[T](),
 		attach: func(o *pod.Object, content any) {
 			o.Kind = kind
 			attach(o, content.(*T))

@@ -22,6 +22,20 @@ const (
 	KindEndpointSlice Kind = "EndpointSlice"
 )
 
+// APIVersion returns the version of the API that manifests of the kind name;
+// empty for a kind that is none of these.
+func (k Kind) APIVersion() string {
+	switch k {
+	case KindPod, KindService:
+		return "v1"
+	case KindDeployment, KindReplicaSet, KindDaemonSet:
+		return "apps/v1"
+	case KindEndpointSlice:
+		return "discovery.k8s.io/v1"
+	}
+	return ""
+}
+
 // IsWorkload tells the kinds that stand for running pods.
 func (k Kind) IsWorkload() bool {
 	switch k {

@@ -181,3 +181,17 @@ func TestFailedSourceNamesWhatStays(t *testing.T) {
 		t.Errorf("error %q, objects %v", s.Error, images(s))
 	}
 }
+
+func TestAChangeOfAnObjectAloneIsPublished(t *testing.T) {
+	dir, d := directory(t)
+	path := filepath.Join(dir, "web.yaml")
+	for _, kind := range []pod.Kind{pod.KindDeployment, pod.KindService} {
+		name := string(kind) + " web"
+		put(t, path, docOf(kind, "web", "1"))
+		r, stop := start(t, d.Run)
+		r.untilPods(t, map[string]string{name: "1"})
+		put(t, path, docOf(kind, "web", "2"))
+		r.untilPods(t, map[string]string{name: "2"})
+		stop()
+	}
+}

@@ -1,7 +1,6 @@
 package manifest
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 
@@ -21,12 +20,6 @@ func containerLists(s *corev1.PodSpec, at string) []containerList {
 		{at + ".initContainers", s.InitContainers},
 		{at + ".containers", s.Containers},
 	}
-}
-
-// listPath is the path of a field of an entry of a list within an entry of a
-// list.
-func listPath(outer string, i int, inner string, j int, name string) string {
-	return fmt.Sprintf("%s[%d].%s[%d].%s", outer, i, inner, j, name)
 }
 
 // joinPath adds the name of a field to a path.

@@ -66,7 +66,7 @@ func containersOf(o *pod.Object) int {
 }
 
 func byKeyAndOrigin(a, b pod.Object) int {
-	return cmp.Or(a.ObjectKey.Compare(b.ObjectKey),
+	return cmp.Or(a.Compare(b.ObjectKey),
 		strings.Compare(a.Origin.File, b.Origin.File), cmp.Compare(a.Origin.Item, b.Origin.Item))
 }
 

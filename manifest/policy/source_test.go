@@ -81,7 +81,7 @@ func TestCheckSource(t *testing.T) {
 func TestCheckSourceOrdersConflictsByPlace(t *testing.T) {
 	pods := desired(1, 1, 1)
 	for i := range pods {
-		pods[i].Key.Name = "same"
+		pods[i].Name = "same"
 	}
 	pods[0].Origin.File = "g.yaml"
 	got := problems(policy.CheckSource(pods, policy.Level{MaxPods: 1}))

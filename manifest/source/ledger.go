@@ -98,7 +98,7 @@ func collect(files map[string]file) []entry {
 func sortEntries(all []entry) {
 	slices.SortStableFunc(all, func(a, b entry) int {
 		return cmp.Or(
-			a.ObjectKey.Compare(b.ObjectKey),
+			a.Compare(b.ObjectKey),
 			strings.Compare(a.file, b.file),
 			cmp.Compare(a.Origin.Item, b.Origin.Item),
 		)

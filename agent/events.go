@@ -69,17 +69,28 @@ func orDefault(s, other string) string {
 	return s
 }
 
-// event records something that people want to know, and logs it. A zero key
-// means the node.
+// event records something that people want to know of a pod, and logs it. A
+// zero key means the node.
 func (l *loop) event(key pod.Key, kind, reason, message string) {
+	l.eventOf(pod.ObjectKey{Kind: pod.KindPod, Key: key}, kind, reason, message)
+}
+
+// eventOf is event for an object of any kind; one of which only the name can
+// be told counts as a pod.
+func (l *loop) eventOf(key pod.ObjectKey, kind, reason, message string) {
+	if key.Kind == "" {
+		key.Kind = pod.KindPod
+	}
 	now := metav1.NewTime(l.cfg.Now().Wall)
 	object := corev1.ObjectReference{Kind: "Node", APIVersion: "v1", Name: l.cfg.Node.Name}
 	namespace := metav1.NamespaceDefault
-	if key != (pod.Key{}) {
-		object = corev1.ObjectReference{Kind: "Pod", APIVersion: "v1", Namespace: key.Namespace, Name: key.Name}
+	if key.Key != (pod.Key{}) {
+		object = corev1.ObjectReference{
+			Kind: string(key.Kind), APIVersion: key.Kind.APIVersion(), Namespace: key.Namespace, Name: key.Name,
+		}
 		namespace = key.Namespace
-		if ps := l.pods[key]; ps != nil && ps.lastInstance > 0 {
-			object.UID = types.UID(l.uid(pod.Instance{Key: key, Number: ps.lastInstance}))
+		if ps := l.pods[key.Key]; key.Kind == pod.KindPod && ps != nil && ps.lastInstance > 0 {
+			object.UID = types.UID(l.uid(pod.Instance{Key: key.Key, Number: ps.lastInstance}))
 		}
 	}
 	l.events.add(corev1.Event{
@@ -91,8 +102,8 @@ func (l *loop) event(key pod.Key, kind, reason, message string) {
 	}, now)
 	l.unpublished = true
 	about := object.Kind + "/" + object.Name
-	if key != (pod.Key{}) {
-		about = object.Kind + "/" + key.String()
+	if key.Key != (pod.Key{}) {
+		about = object.Kind + "/" + key.Key.String()
 	}
 	log := l.cfg.Log.Info
 	if kind == warning {

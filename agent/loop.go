@@ -251,7 +251,7 @@ func (l *loop) sourceProblem(p pod.Problem) {
 	if p.Consequence != "" {
 		text += "; " + p.Consequence
 	}
-	l.event(p.Key, kind, reason, text)
+	l.eventOf(p.Object(), kind, reason, text)
 }
 
 func sortedKeys[V any](m map[pod.Key]V) []pod.Key {

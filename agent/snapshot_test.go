@@ -77,3 +77,30 @@ func TestEventsOfASnapshotStay(t *testing.T) {
 		}
 	})
 }
+
+// What is wrong with a Deployment is told of the Deployment, not of a pod of
+// its name.
+func TestProblemsOfOtherKindsAreNotThePods(t *testing.T) {
+	f := newFake()
+	inBubble(t, f, func(t *testing.T, a *agent.Agent) {
+		web := desired("web")
+		s := source(web)
+		s.Problems = []pod.Problem{
+			{Severity: pod.Error, Reason: pod.ReasonInvalid, Message: "wrong", Kind: pod.KindDeployment, Key: web.Key, Origin: pod.Origin{Source: "local", File: "/m/a.yaml"}},
+			{Severity: pod.Warning, Reason: pod.ReasonIgnoredField, Message: "its own", Kind: pod.KindPod, Key: web.Key, Origin: web.Origin},
+		}
+		a.Publish(s)
+		settle(time.Second)
+		v, _ := a.Latest().Find(web.Key)
+		if len(v.Problems) != 1 || v.Problems[0].Message != "its own" {
+			t.Errorf("problems of the pod: %v", v.Problems)
+		}
+		about := map[string]string{}
+		for _, e := range a.Latest().Events {
+			about[e.Reason] = e.InvolvedObject.APIVersion + " " + e.InvolvedObject.Kind + " " + e.InvolvedObject.Name
+		}
+		if about["ManifestInvalid"] != "apps/v1 Deployment web" || about["ManifestWarning"] != "v1 Pod web" {
+			t.Errorf("events are about %v", about)
+		}
+	})
+}

@@ -134,7 +134,7 @@ func (l *loop) problems(key pod.Key, origin pod.Origin) []pod.Problem {
 	for _, name := range slices.Sorted(maps.Keys(l.sources)) {
 		for _, p := range l.sources[name].Problems {
 			file := p.Key == (pod.Key{}) && p.Origin.Source == origin.Source && p.Origin.File == origin.File
-			if p.Key == key || file {
+			if p.Key == key && (p.Kind == pod.KindPod || p.Kind == "") || file {
 				found = append(found, p)
 			}
 		}

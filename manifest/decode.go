@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	sigsjson "sigs.k8s.io/json"
@@ -15,31 +14,35 @@ import (
 	"github.com/podstead/podstead/pod"
 )
 
-// decoder compares a tree with the types of the Pod API and the field table.
-// It goes on after a problem: what it can't use it leaves out.
+// decoder compares a tree with the types of the API and the field table. It
+// goes on after a problem: what it can't use it leaves out.
 type decoder struct {
 	fields   fieldIndex
 	troubles []trouble
-	types    map[reflect.Type][]apiField
+	// top is the type of the whole object.
+	top   reflect.Type
+	types map[reflect.Type][]apiField
 }
 
-// pod makes a pod of a tree. The pod lacks what the troubles complain of.
-func (d *decoder) pod(root *node) (*corev1.Pod, []trouble) {
-	p := &corev1.Pod{}
-	value, ok := d.value("", root, root.at, reflect.TypeFor[corev1.Pod]())
+// object makes an object of a tree. It lacks what the troubles complain of.
+func (d *decoder) object(root *node, row kindRow, o *pod.Object) []trouble {
+	row.attach(o, reflect.New(row.typ).Interface())
+	value, ok := d.value("", root, root.at, row.typ)
 	if !ok {
-		return p, d.troubles
+		return d.troubles
 	}
-	if err := decodeStrictly(value, p); err != nil {
+	content := reflect.New(row.typ).Interface()
+	if err := decodeStrictly(value, content); err != nil {
 		d.add(trouble{at: root.at, reason: pod.ReasonType, message: err.Error()})
-		return &corev1.Pod{}, d.troubles
+		return d.troubles
 	}
-	return p, d.troubles
+	row.attach(o, content)
+	return d.troubles
 }
 
 // decodeStrictly goes through JSON, since the types of the API say there what
 // they look like.
-func decodeStrictly(value any, into *corev1.Pod) error {
+func decodeStrictly(value, into any) error {
 	data, err := json.Marshal(value)
 	if err != nil {
 		return fmt.Errorf("encode as JSON: %w", err)
@@ -49,7 +52,7 @@ func decodeStrictly(value any, into *corev1.Pod) error {
 		err = strict[0]
 	}
 	if err != nil {
-		return fmt.Errorf("decode as a Pod: %w", err)
+		return fmt.Errorf("decode as %T: %w", into, err)
 	}
 	return nil
 }
@@ -59,7 +62,7 @@ func (d *decoder) add(t trouble) { d.troubles = append(d.troubles, t) }
 // The structs that manifests write as scalars.
 var (
 	quantityType = reflect.TypeFor[resource.Quantity]()
-	portType     = reflect.TypeFor[intstr.IntOrString]()
+	numberOrText = reflect.TypeFor[intstr.IntOrString]()
 )
 
 // value returns what JSON shall say of a node for a type; false if the node
@@ -75,8 +78,8 @@ func (d *decoder) value(path string, n *node, at place, t reflect.Type) (any, bo
 		return nil, false
 	case t == quantityType:
 		return d.quantity(path, n, at)
-	case t == portType:
-		return d.port(path, n, at)
+	case t == numberOrText:
+		return d.numberOrText(path, n, at)
 	case t.Kind() == reflect.Struct:
 		return d.structure(path, n, at, t)
 	case t.Kind() == reflect.Map:
@@ -178,6 +181,10 @@ func (d *decoder) mapping(path string, n *node, at place, elem reflect.Type) (an
 		}
 		if f.value.kind == kindNull && elem.Kind() == reflect.String {
 			object[key] = ""
+			continue
+		}
+		if key == "matchLabels" && f.value.kind == kindMap && elem.Kind() == reflect.String {
+			d.mismatch(below, f.value, f.key.at, "a string", "the labels of this selector stand without matchLabels")
 			continue
 		}
 		if value, ok := d.value(below, f.value, placeFor(f.key, f.value), elem); ok {

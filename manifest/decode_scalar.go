@@ -74,8 +74,9 @@ func (n *node) integer(bits int) (int64, bool) {
 	return v, bits == 64 || v >= -limit && v < limit
 }
 
-// port decodes what may be the number of a port or its name.
-func (d *decoder) port(path string, n *node, at place) (any, bool) {
+// numberOrText decodes a port, which may be a number or a name, and a number
+// of pods, which may be a percentage.
+func (d *decoder) numberOrText(path string, n *node, at place) (any, bool) {
 	if number, ok := n.integer(32); ok {
 		return number, true
 	}
@@ -83,7 +84,11 @@ func (d *decoder) port(path string, n *node, at place) (any, bool) {
 	if n.kind == kindString && n.trap == "" && hint == "" {
 		return n.text, true
 	}
-	d.mismatch(path, n, at, "the number of a port, or the name of one of the container's ports", hint)
+	want := "the number of a port, or the name that a container gives one"
+	if strings.HasSuffix(path, ".maxSurge") || strings.HasSuffix(path, ".maxUnavailable") {
+		want = "a number of pods, or a percentage such as 25%"
+	}
+	d.mismatch(path, n, at, want, hint)
 	return nil, false
 }
 

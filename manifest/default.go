@@ -18,21 +18,41 @@ import (
 func Default(p *corev1.Pod) {
 	p.APIVersion, p.Kind = "v1", "Pod"
 	setDefault(&p.Namespace, "default")
-	defaultSpec(&p.Spec)
-	for _, list := range containerLists(p) {
+	defaultPod(&p.Spec)
+}
+
+// DefaultTemplate does the same for a template: a pod that is made from it
+// needs nothing more but its kind and namespace.
+func DefaultTemplate(t *corev1.PodTemplateSpec) { defaultPod(&t.Spec) }
+
+func defaultPod(s *corev1.PodSpec) {
+	defaultSpec(s)
+	for _, list := range containerLists(s, "spec") {
 		for i := range list.containers {
-			defaultContainer(&list.containers[i], p.Spec.HostNetwork)
+			defaultContainer(&list.containers[i], s.HostNetwork)
 		}
 	}
-	for i := range p.Spec.Volumes {
-		defaultVolume(&p.Spec.Volumes[i])
+	for i := range s.Volumes {
+		defaultVolume(&s.Volumes[i])
 	}
 }
 
 // forgetPlatitudes clears fields that say what is so anyway, so that writing
 // them changes nothing.
-func forgetPlatitudes(p *corev1.Pod) {
-	s := &p.Spec
+func forgetPlatitudes(o *pod.Object) {
+	if o.Pod != nil {
+		forgetPodPlatitudes(&o.Pod.Spec)
+	}
+	if t := o.Template(); t != nil {
+		t.Name, t.Namespace = "", ""
+		forgetPodPlatitudes(&t.Spec)
+	}
+	if o.Service != nil && o.Service.Spec.SessionAffinity != corev1.ServiceAffinityClientIP {
+		o.Service.Spec.SessionAffinityConfig = nil
+	}
+}
+
+func forgetPodPlatitudes(s *corev1.PodSpec) {
 	s.OS, s.HostUsers, s.RuntimeClassName = nil, nil, nil
 	if s.SetHostnameAsFQDN != nil && !*s.SetHostnameAsFQDN {
 		s.SetHostnameAsFQDN = nil
@@ -43,7 +63,7 @@ func forgetPlatitudes(p *corev1.Pod) {
 	if c := s.DNSConfig; c != nil && len(c.Nameservers)+len(c.Searches)+len(c.Options) == 0 {
 		s.DNSConfig = nil
 	}
-	for _, list := range containerLists(p) {
+	for _, list := range containerLists(s, "spec") {
 		for i := range list.containers {
 			forgetHandlerPlatitudes(&list.containers[i])
 		}

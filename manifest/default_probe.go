@@ -72,9 +72,16 @@ var probeDefaults = map[string]int{"periodSeconds": 10, "successThreshold": 1, "
 
 // zeroNumbers reports probes that say 0 where Kubernetes takes that for the
 // default: nobody who writes it means that.
-func zeroNumbers(p *corev1.Pod, root *node) []trouble {
+func zeroNumbers(o *pod.Object, root *node) []trouble {
+	var lists []containerList
+	if o.Pod != nil {
+		lists = containerLists(&o.Pod.Spec, "spec")
+	}
+	if t := o.Template(); t != nil {
+		lists = containerLists(&t.Spec, "spec.template.spec")
+	}
 	var found []trouble
-	for _, list := range containerLists(p) {
+	for _, list := range lists {
 		for i := range list.containers {
 			for name := range probesOf(&list.containers[i]) {
 				for number, standard := range probeDefaults {

@@ -54,7 +54,7 @@ func TestRequestsFollowLimits(t *testing.T) {
 				InitContainers: []corev1.Container{*container.DeepCopy()}, Containers: []corev1.Container{container},
 			}}
 			Default(p)
-			for _, list := range containerLists(p) {
+			for _, list := range containerLists(&p.Spec, "spec") {
 				if got := list.containers[0].Resources.Requests; !equality.Semantic.DeepEqual(got, c.want) {
 					t.Errorf("%s: %s", list.path, cmp.Diff(c.want, got))
 				}

@@ -9,25 +9,31 @@ import (
 	"github.com/podstead/podstead/pod"
 )
 
-// supportedKinds is what is named to people who handed over another.
-const supportedKinds = "Pod, List or PodList"
-
 // document takes a document apart into objects.
 func (p *parser) document(root *node) {
-	switch kind := text(root.get("kind")); {
-	case root.kind == kindMap && (kind == "List" || kind == "PodList"):
-		p.list(root, kind)
+	kind := text(root.get("kind"))
+	item, typed := findList(kind)
+	switch {
+	case root.kind == kindMap && typed:
+		p.list(root, kind, &item)
+	case root.kind == kindMap && kind == "List":
+		p.list(root, kind, nil)
 	default:
-		p.object(root, false)
+		p.object(root, nil)
 	}
 }
 
 // list judges each entry of a List on its own. What is wrong with the list
-// itself is a failure beside those of its entries.
-func (p *parser) list(root *node, kind string) {
-	found := listTroubles(root, kind)
+// itself is a failure beside those of its entries. Entries of a list of one
+// kind need not say what they are.
+func (p *parser) list(root *node, kind string, entries *kindRow) {
+	version := "v1"
+	if entries != nil {
+		version = entries.kind.APIVersion()
+	}
+	found := listTroubles(root, kind, version)
 	if len(found) > 0 {
-		p.record(pod.Key{}, found)
+		p.record(pod.ObjectKey{}, found)
 	}
 	items := root.get("items")
 	if items == nil {
@@ -38,12 +44,12 @@ func (p *parser) list(root *node, kind string) {
 		if p.full(item.at) {
 			return
 		}
-		p.object(item, kind == "PodList")
+		p.object(item, entries)
 	}
 }
 
-func listTroubles(root *node, kind string) []trouble {
-	found := versionTroubles(root)
+func listTroubles(root *node, kind, version string) []trouble {
+	found := versionTroubles(root, kind, version)
 	seen := map[string]place{}
 	d := decoder{}
 	for _, f := range root.fields {
@@ -59,15 +65,16 @@ func listTroubles(root *node, kind string) []trouble {
 	switch items := root.get("items"); {
 	case items == nil || items.kind == kindNull:
 		d.add(trouble{at: root.at, reason: pod.ReasonRequired, field: "items",
-			message: "a list without pods says so by an empty one", want: "a list; [] for none"})
+			message: "a list without objects says so by an empty one", want: "a list; [] for none"})
 	case items.kind != kindList:
 		d.mismatch("items", items, items.at, "a list", "")
 	}
 	return append(found, d.troubles...)
 }
 
-// object judges one object. Entries of a PodList need not say what they are.
-func (p *parser) object(root *node, isPod bool) {
+// object judges one object, which is of the given kind where it does not say
+// itself.
+func (p *parser) object(root *node, implied *kindRow) {
 	switch root.kind {
 	case kindBroken:
 		p.fail(trouble{at: root.at, reason: pod.ReasonTooComplex, message: root.text})
@@ -80,66 +87,88 @@ func (p *parser) object(root *node, isPod bool) {
 		})
 		return
 	}
-	kind := root.get("kind")
-	if t := kindTrouble(root, kind, isPod); t != nil {
-		p.finish(headKey(root, kind == nil), []trouble{*t})
+	row, t := kindOf(root, implied)
+	if t != nil {
+		p.finish(headKey(root, ""), []trouble{*t})
 		return
 	}
 	var found []trouble
-	if !isPod || root.get("apiVersion") != nil {
-		found = versionTroubles(root)
+	if implied == nil || root.get("apiVersion") != nil {
+		found = versionTroubles(root, string(row.kind), row.kind.APIVersion())
 	}
-	p.pod(root, found)
+	p.read(root, row, found)
 }
 
-// kindTrouble reports objects that are no pods; nothing else is said of them.
-func kindTrouble(root, kind *node, isPod bool) *trouble {
-	t := trouble{at: root.at, reason: pod.ReasonUnsupportedKind, field: "kind", want: supportedKinds}
-	switch name := text(kind); {
-	case kind == nil && isPod, name == "Pod":
-		return nil
-	case kind == nil || kind.kind == kindNull:
+// kindOf returns the kind of an object. Of those that are none of ours it
+// reports just that; nothing else is said of them.
+func kindOf(root *node, implied *kindRow) (kindRow, *trouble) {
+	kind := root.get("kind")
+	name := text(kind)
+	if kind == nil && implied != nil {
+		return *implied, nil
+	}
+	row, found := findKind(name)
+	if found && (implied == nil || implied.kind == row.kind) {
+		return row, nil
+	}
+	t := trouble{at: root.at, reason: pod.ReasonUnsupportedKind, field: "kind", want: supportedKinds()}
+	if kind == nil || kind.kind == kindNull {
 		t.message = "the kind is missing"
-		return &t
-	case name == "List" || name == "PodList":
-		t.message = "lists don't nest"
-		t.want = "Pod"
-	case strings.EqualFold(name, "pod"):
-		t.message = "the kind is written Pod"
+		return kindRow{}, &t
+	}
+	_, list := findList(name)
+	written := withOtherCapitals(name)
+	switch {
+	case list || name == "List":
+		t.message, t.want = "lists don't nest", kindNames()
+	case found:
+		t.message, t.want = "the list is one of another kind", string(implied.kind)
+	case written != "":
+		t.message = "the kind is written " + written
 	default:
-		t.message = "podstead does not run this kind"
+		t.message = otherKinds(name)
 	}
 	t.at, t.got = kind.at, kind.describe()
-	return &t
+	return kindRow{}, &t
 }
 
-func versionTroubles(root *node) []trouble {
+// withOtherCapitals returns the kind that somebody wrote with other capitals.
+func withOtherCapitals(name string) string {
+	for _, r := range kindRows() {
+		if strings.EqualFold(name, string(r.kind)) {
+			return string(r.kind)
+		}
+	}
+	return ""
+}
+
+func versionTroubles(root *node, kind, want string) []trouble {
 	version := root.get("apiVersion")
-	t := trouble{at: root.at, reason: pod.ReasonUnsupportedVersion, field: "apiVersion", want: "v1"}
+	t := trouble{at: root.at, reason: pod.ReasonUnsupportedVersion, field: "apiVersion", want: want}
 	switch {
 	case version == nil || version.kind == kindNull:
 		t.message = "the version is missing"
-	case text(version) == "v1":
+	case text(version) == want:
 		return nil
 	default:
-		t.at, t.got, t.message = version.at, version.describe(), "pods have another version"
+		t.at, t.got, t.message = version.at, version.describe(), kind+" has another version"
 	}
 	return []trouble{t}
 }
 
-// headKey reads the key of a pod that may have any other fault; zero when it
-// can't be told, or when no pod can have it.
-func headKey(root *node, isPod bool) pod.Key {
+// headKey reads the key of an object that may have any other fault; zero when
+// its name can't be told, or when no object can have it.
+func headKey(root *node, kind pod.Kind) pod.ObjectKey {
 	metadata := root.get("metadata")
 	key := pod.Key{Namespace: text(metadata.get("namespace")), Name: text(metadata.get("name"))}
 	switch namespace := metadata.get("namespace"); {
 	case namespace == nil, namespace.kind == kindNull, namespace.kind == kindString && namespace.text == "":
 		key.Namespace = "default"
 	}
-	if !isPod || len(validation.IsDNS1123Label(key.Namespace)) > 0 || len(validation.IsDNS1123Subdomain(key.Name)) > 0 {
-		return pod.Key{}
+	if len(validation.IsDNS1123Label(key.Namespace)) > 0 || len(validation.IsDNS1123Subdomain(key.Name)) > 0 {
+		return pod.ObjectKey{}
 	}
-	return key
+	return pod.ObjectKey{Kind: kind, Key: key}
 }
 
 // text returns the value of a string node, "" for any other.

@@ -6,7 +6,7 @@ import (
 	"github.com/podstead/podstead/pod"
 )
 
-// Support says what podstead does with a field of the Pod API.
+// Support says what podstead does with a field of the API.
 type Support string
 
 // The kinds of support.
@@ -15,7 +15,7 @@ const (
 	Supported Support = "supported"
 	// Ignored fields have no effect, which is harmless; a warning says so.
 	Ignored Support = "ignored"
-	// Refused fields would change what the pod is, and podstead can't do it:
+	// Refused fields would change what the object is, and podstead can't do it:
 	// the manifest is not used.
 	Refused Support = "refused"
 )
@@ -23,8 +23,9 @@ const (
 // Field is one row of the field table. What is below a field that is ignored
 // or refused has no rows: it is not looked at.
 type Field struct {
-	// Type is the type of k8s.io/api/core/v1 (or ObjectMeta) that has the
-	// field, with the fields of embedded types as its own.
+	// Type is the type of k8s.io/api (or ObjectMeta) that has the field, with
+	// the fields of embedded types as its own. No two types that can be
+	// reached have one name; a test holds that.
 	Type string
 	// Name is the field's name in manifests.
 	Name    string
@@ -41,13 +42,13 @@ type Field struct {
 	Note string
 }
 
-// Fields returns the field table: every field of the Pod API, in the order of
-// the types and fields there.
+// Fields returns the field table: every field of every supported kind, in the
+// order of the types and fields in the API.
 func Fields() []Field {
 	return slices.Concat(
-		podFields(), metadataFields(), specFields(), podSecurityFields(),
+		podFields(), metadataFields(), specFields(), placementFields(), podSecurityFields(),
 		containerFields(), containerPartFields(), probeFields(), containerSecurityFields(),
-		volumeFields(),
+		volumeFields(), workloadFields(), serviceFields(), endpointSliceFields(),
 	)
 }
 

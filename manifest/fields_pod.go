@@ -1,20 +1,23 @@
 package manifest
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/podstead/podstead/pod"
+)
 
 const (
-	noScheduler = "there is no scheduler: every pod of a source runs on this server"
+	noScheduler = "there is no scheduler: nodeSelector and affinity alone decide whether a pod runs here"
 	derived     = "podstead says what it is"
 	laterOn     = "not supported by this version yet"
+	ourLabels   = "compared with the labels that the configuration gives this server: where they don't match, nothing runs"
 )
 
 func podFields() []Field {
-	return of("Pod",
-		supportedNote("kind", "Pod, or List and PodList with pods as items"),
-		supportedNote("apiVersion", "v1"),
-		supported("metadata", "spec"),
+	return slices.Concat(topFields(pod.KindPod), of("Pod",
+		supported("spec"),
 		ignored("status", derived),
-	)
+	))
 }
 
 func metadataFields() []Field {
@@ -27,12 +30,12 @@ func metadataFields() []Field {
 		ignored("resourceVersion", derived, ""),
 		ignored("generation", derived),
 		ignored("creationTimestamp", derived),
-		ignored("deletionTimestamp", "a pod is deleted by removing its manifest"),
-		ignored("deletionGracePeriodSeconds", "the pod's terminationGracePeriodSeconds is used"),
+		ignored("deletionTimestamp", "an object is deleted by removing its manifest"),
+		ignored("deletionGracePeriodSeconds", "terminationGracePeriodSeconds of the pods is used"),
 		supported("labels", "annotations"),
-		ignored("ownerReferences", "there are no owners; the manifest alone says that the pod is wanted"),
-		ignored("finalizers", "nothing would remove them; a pod goes when its manifest goes"),
-		ignored("managedFields", "nothing but the manifest changes a pod"),
+		ignored("ownerReferences", "there are no owners; the manifest alone says that the object is wanted"),
+		ignored("finalizers", "nothing would remove them; an object goes when its manifest goes"),
+		ignored("managedFields", "nothing but the manifest changes an object"),
 	)
 }
 
@@ -44,7 +47,7 @@ func specFields() []Field {
 		refused("ephemeralContainers", "they can't be in a manifest; use podstead exec"),
 		supported("restartPolicy", "terminationGracePeriodSeconds", "activeDeadlineSeconds"),
 		supportedNote("dnsPolicy", "there is no cluster DNS, so all but None are Default: the server's name servers"),
-		ignored("nodeSelector", noScheduler),
+		supportedNote("nodeSelector", ourLabels),
 		refusedReference("serviceAccountName", "there are no service accounts, since there is no API server to use them with",
 			"default", ""),
 		refusedReference("serviceAccount", "there are no service accounts, since there is no API server to use them with",
@@ -56,9 +59,9 @@ func specFields() []Field {
 		ignored("imagePullSecrets", "there are no Secrets; credentials of registries belong to podstead's configuration"),
 		supported("hostname"),
 		supportedNote("subdomain", "the domain is SUBDOMAIN.NAMESPACE.svc.cluster.local"),
-		ignored("affinity", noScheduler),
+		supported("affinity"),
 		ignored("schedulerName", noScheduler, "default-scheduler", ""),
-		ignored("tolerations", noScheduler),
+		supportedNote("tolerations", "they allow what the server's taints forbid"),
 		supported("hostAliases"),
 		ignoredBut("priorityClassName", "there are no PriorityClasses, and no pod gives way to another yet; "+
 			"pods of system-node-critical and system-cluster-critical are stopped last when the server shuts down",
@@ -68,7 +71,7 @@ func specFields() []Field {
 		supported("dnsConfig"),
 		refused("readinessGates", "nothing but podstead sets conditions, so the pod would never be ready"),
 		refused("runtimeClassName", "there are no RuntimeClasses: every pod runs by the one configured runtime", ""),
-		ignored("enableServiceLinks", "there are no Services whose addresses could be put into the environment", "false"),
+		ignored("enableServiceLinks", "addresses of Services are not put into the environment; use their names", "false"),
 		ignored("preemptionPolicy", noScheduler, "PreemptLowerPriority", "Never"),
 		ignored("overhead", "it belongs to a RuntimeClass, and there are none"),
 		ignored("topologySpreadConstraints", noScheduler),
@@ -89,6 +92,30 @@ func specFields() []Field {
 		supported("nameservers", "searches", "options"),
 	), of("PodDNSConfigOption",
 		supported("name", "value"),
+	))
+}
+
+func placementFields() []Field {
+	const together = "all pods are on this one server"
+	return slices.Concat(of("Affinity",
+		supported("nodeAffinity"),
+		ignored("podAffinity", together),
+		ignored("podAntiAffinity", together),
+	), of("NodeAffinity",
+		supportedNote("requiredDuringSchedulingIgnoredDuringExecution", ourLabels),
+		ignored("preferredDuringSchedulingIgnoredDuringExecution", "there is no other server to prefer"),
+	), of("NodeSelector",
+		supported("nodeSelectorTerms"),
+	), of("NodeSelectorTerm",
+		supported("matchExpressions"),
+		supportedNote("matchFields", "metadata.name"),
+	), of("NodeSelectorRequirement",
+		supported("key", "operator", "values"),
+	), of("Toleration",
+		supportedNote("key", "all keys if not set"),
+		supportedNote("operator", "Equal if not set, or Exists"),
+		supported("value", "effect"),
+		supportedNote("tolerationSeconds", "for the effect NoExecute"),
 	))
 }
 

@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	corev1 "k8s.io/api/core/v1"
 )
 
 // apiRows walks the types of the Pod API and calls visit for each field that
@@ -15,7 +14,7 @@ func apiRows(t reflect.Type, seen map[reflect.Type]bool, index fieldIndex, visit
 	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice || t.Kind() == reflect.Map {
 		t = t.Elem()
 	}
-	if t.Kind() != reflect.Struct || t == quantityType || t == portType || seen[t] {
+	if t.Kind() != reflect.Struct || t == quantityType || t == numberOrText || seen[t] {
 		return
 	}
 	seen[t] = true
@@ -35,40 +34,53 @@ func TestEveryFieldOfTheAPIHasExactlyOneRow(t *testing.T) {
 			t.Errorf("%s.%s has two rows", f.Type, f.Name)
 		}
 	}
-	var order []string
-	apiRows(reflect.TypeFor[corev1.Pod](), map[reflect.Type]bool{}, newFieldIndex(), func(owner reflect.Type, a apiField) {
-		key := [2]string{owner.Name(), a.name}
-		order = append(order, owner.Name())
-		if rows[key] == 0 {
-			t.Errorf("%s.%s of the API has no row: say what podstead does with it", owner.Name(), a.name)
+	walked := 0
+	seen := map[reflect.Type]bool{}
+	for _, kind := range kindRows() {
+		apiRows(kind.typ, seen, newFieldIndex(), func(owner reflect.Type, a apiField) {
+			walked++
+			key := [2]string{owner.Name(), a.name}
+			if rows[key] == 0 {
+				t.Errorf("%s.%s of the API has no row: say what podstead does with it", owner.Name(), a.name)
+			}
+			delete(rows, key)
+		})
+	}
+	names := map[string]reflect.Type{}
+	for typ := range seen {
+		if other, taken := names[typ.Name()]; taken {
+			t.Errorf("the rows of %s are those of %s too: types need different names", typ, other)
 		}
-		delete(rows, key)
-	})
+		names[typ.Name()] = typ
+	}
 	for key := range rows {
 		t.Errorf("the row of %s.%s has no field in the API that can be reached", key[0], key[1])
 	}
-	if len(order) < 100 {
-		t.Errorf("only %d fields were walked", len(order))
+	if walked < 200 {
+		t.Errorf("only %d fields were walked", walked)
 	}
 }
 
 func TestDecoderKnowsTheKindOfEverySupportedField(t *testing.T) {
 	index := newFieldIndex()
-	apiRows(reflect.TypeFor[corev1.Pod](), map[reflect.Type]bool{}, index, func(owner reflect.Type, a apiField) {
-		row, _ := index.find(owner.Name(), a.name)
-		if row.Support != Supported {
-			return
-		}
-		leaf := a.typ
-		for leaf.Kind() == reflect.Pointer || leaf.Kind() == reflect.Slice || leaf.Kind() == reflect.Map {
-			leaf = leaf.Elem()
-		}
-		switch leaf.Kind() {
-		case reflect.String, reflect.Bool, reflect.Int32, reflect.Int64, reflect.Struct:
-		default:
-			t.Errorf("%s.%s is a %s, which the decoder does not know", owner.Name(), a.name, leaf)
-		}
-	})
+	seen := map[reflect.Type]bool{}
+	for _, kind := range kindRows() {
+		apiRows(kind.typ, seen, index, func(owner reflect.Type, a apiField) {
+			row, _ := index.find(owner.Name(), a.name)
+			if row.Support != Supported {
+				return
+			}
+			leaf := a.typ
+			for leaf.Kind() == reflect.Pointer || leaf.Kind() == reflect.Slice || leaf.Kind() == reflect.Map {
+				leaf = leaf.Elem()
+			}
+			switch leaf.Kind() {
+			case reflect.String, reflect.Bool, reflect.Int32, reflect.Int64, reflect.Struct:
+			default:
+				t.Errorf("%s.%s is a %s, which the decoder does not know", owner.Name(), a.name, leaf)
+			}
+		})
+	}
 }
 
 func TestRowsThatAreNotSupportedSayWhy(t *testing.T) {
@@ -82,21 +94,23 @@ func TestRowsThatAreNotSupportedSayWhy(t *testing.T) {
 	}
 }
 
-func TestPageOfFieldsIsFresh(t *testing.T) {
-	page, err := os.ReadFile("../docs/pod-fields.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(page), FieldsPage()); diff != "" {
-		t.Errorf("docs/pod-fields.md is stale: run go generate ./manifest\n%s", diff)
+func TestPagesOfFieldsAreFresh(t *testing.T) {
+	onPages := map[string]int{}
+	for _, p := range Pages() {
+		page, err := os.ReadFile("../docs/" + p.Name + ".md")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(string(page), p.Text()); diff != "" {
+			t.Errorf("docs/%s.md is stale: run go generate ./manifest\n%s", p.Name, diff)
+		}
+		for _, h := range p.homes {
+			onPages[h.typeName]++
+		}
 	}
 	for _, f := range Fields() {
-		found := false
-		for _, home := range homes {
-			found = found || home.typeName == f.Type
-		}
-		if !found {
-			t.Errorf("%s has no place on the page", f.Type)
+		if onPages[f.Type] != 1 {
+			t.Errorf("%s has %d places on the pages, want one", f.Type, onPages[f.Type])
 		}
 	}
 }

@@ -56,12 +56,21 @@ func checkWhole(t *testing.T, data []byte, r Result) {
 	if (errors == 0) != (len(r.Failed) == 0) {
 		t.Errorf("%d errors, %d failed objects", errors, len(r.Failed))
 	}
-	if len(r.Pods) == 0 && len(r.Failed) == 0 && len(data) == 0 {
+	if len(r.Pods)+len(r.Objects) == 0 && len(r.Failed) == 0 && len(data) == 0 {
 		t.Error("nothing was found in nothing, and nobody says so")
 	}
 	for _, d := range r.Pods {
 		if d.Key.Name == "" || d.Key.Namespace == "" || d.Pod.Name != d.Key.Name || d.Pod.Namespace != d.Key.Namespace {
 			t.Errorf("the key %s is not that of the pod %s/%s", d.Key, d.Pod.Namespace, d.Pod.Name)
+		}
+	}
+	for _, o := range r.Objects {
+		content := o.Content()
+		if content == nil || o.Pod != nil {
+			t.Fatalf("an object has no content: %#v", o)
+		}
+		if o.Name == "" || o.Namespace == "" || content.GetName() != o.Name || content.GetNamespace() != o.Namespace {
+			t.Errorf("the key %s is not that of the object %s/%s", o.ObjectKey, content.GetNamespace(), content.GetName())
 		}
 	}
 }

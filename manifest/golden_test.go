@@ -26,10 +26,16 @@ func report(r Result) string {
 	for _, d := range r.Pods {
 		fmt.Fprintf(&b, "pod %s at %s, item %d, %d warnings\n", d.Key, d.Origin, d.Origin.Item, len(d.Warnings))
 	}
+	for _, o := range r.Objects {
+		fmt.Fprintf(&b, "%s at %s, item %d, %d warnings\n", o.ObjectKey, o.Origin, o.Origin.Item, len(o.Warnings))
+	}
 	for _, f := range r.Failed {
 		key := f.Key.String()
-		if f.Key == (pod.Key{}) {
+		switch {
+		case f.Key == (pod.ObjectKey{}):
 			key = "unknown"
+		case f.Key.Kind == "":
+			key = "anything called " + key
 		}
 		fmt.Fprintf(&b, "failed item %d: %s\n", f.Item, key)
 	}
@@ -63,7 +69,7 @@ func TestBadInputs(t *testing.T) {
 	}
 }
 
-// TestGoodInputs holds the pods that manifests as people write them become.
+// TestGoodInputs holds the objects that manifests as people write them become.
 func TestGoodInputs(t *testing.T) {
 	for _, path := range manifests(t, "testdata/good") {
 		t.Run(filepath.Base(path), func(t *testing.T) {
@@ -72,6 +78,13 @@ func TestGoodInputs(t *testing.T) {
 			b.WriteString(report(result))
 			for _, d := range result.Pods {
 				data, err := yaml.Marshal(d.Pod)
+				if err != nil {
+					t.Fatal(err)
+				}
+				fmt.Fprintf(&b, "---\n%s", data)
+			}
+			for _, o := range result.Objects {
+				data, err := yaml.Marshal(o.Content())
 				if err != nil {
 					t.Fatal(err)
 				}

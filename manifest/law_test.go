@@ -17,9 +17,29 @@ import (
 	"github.com/podstead/podstead/pod"
 )
 
-// drawTree draws a pod that is valid, as the tree that its manifest says.
+// aWord is a valid name of anything.
+func aWord() *rapid.Generator[string] { return rapid.StringMatching(`[a-z]([a-z0-9]{0,6}[a-z0-9])?`) }
+
+// drawTree draws an object of any kind that is valid, as the tree that its
+// manifest says.
 func drawTree(t *rapid.T) map[string]any {
-	word := rapid.StringMatching(`[a-z]([a-z0-9]{0,6}[a-z0-9])?`)
+	switch rapid.IntRange(0, 5).Draw(t, "kind") {
+	case 0:
+		return drawWorkload(t, pod.KindDeployment)
+	case 1:
+		return drawWorkload(t, pod.KindReplicaSet)
+	case 2:
+		return drawWorkload(t, pod.KindDaemonSet)
+	case 3:
+		return drawService(t)
+	case 4:
+		return drawEndpointSlice(t)
+	}
+	return drawPod(t)
+}
+
+func drawPod(t *rapid.T) map[string]any {
+	word := aWord()
 	text := rapid.OneOf(word, rapid.SampledFrom([]string{
 		"", "on", "no", "0777", "1e3", "12:30", "1.10", "true", "null", "~", "- a", "a: b", "# c", "'", `"`,
 		"a\nb", "two words ", " lead", "*a", "&a", "!t", "{", "[", "%x", "@", "ü😀", "\t", "---", "a # b", "0x1F",
@@ -96,6 +116,25 @@ func onePod(t interface{ Fatalf(string, ...any) }, data []byte) *corev1.Pod {
 	return r.Pods[0].Pod
 }
 
+// objectsOf are all objects of a result.
+func objectsOf(r Result) []pod.Object {
+	var all []pod.Object
+	for _, d := range r.Pods {
+		all = append(all, pod.Object{ObjectKey: pod.ObjectKey{Kind: pod.KindPod, Key: d.Key}, Pod: d.Pod})
+	}
+	return append(all, r.Objects...)
+}
+
+// oneObject is the only object of a manifest in which nothing is wrong.
+func oneObject(t *rapid.T, data []byte) pod.Object {
+	r := Parse(data, Options{})
+	all := objectsOf(r)
+	if len(all) != 1 || len(r.Problems) != 0 {
+		t.Fatalf("%d objects, problems %v of\n%s", len(all), r.Problems, data)
+	}
+	return all[0]
+}
+
 func TestFormattingChangesNothing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		data, err := json.Marshal(drawTree(t))
@@ -114,7 +153,7 @@ func TestFormattingChangesNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := onePod(t, data)
+		want := oneObject(t, data)
 		for name, other := range map[string]string{
 			"indented JSON":  string(indented),
 			"block YAML":     string(block),
@@ -124,64 +163,78 @@ func TestFormattingChangesNothing(t *testing.T) {
 			"flow YAML":      writeFlow(t, tree),
 			"item of a list": `{"apiVersion": "v1", "kind": "List", "items": [` + string(data) + `]}`,
 		} {
-			got := onePod(t, []byte(other))
-			if !equality.Semantic.DeepEqual(want, got) {
-				t.Fatalf("%s changes the pod:\n%s", name, cmp.Diff(want, got))
+			got := oneObject(t, []byte(other))
+			if !equality.Semantic.DeepEqual(want.Content(), got.Content()) {
+				t.Fatalf("%s changes the object:\n%s", name, cmp.Diff(want.Content(), got.Content()))
 			}
 		}
 	})
 }
 
-// TestWhatIsPrintedIsReadBack: a defaulted pod is a manifest of itself.
+// TestWhatIsPrintedIsReadBack: a defaulted object is a manifest of itself.
 func TestWhatIsPrintedIsReadBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		data, err := json.Marshal(drawTree(t))
 		if err != nil {
 			t.Fatal(err)
 		}
-		first := onePod(t, data)
-		again := first.DeepCopy()
-		Default(again)
-		if !equality.Semantic.DeepEqual(first, again) {
-			t.Fatalf("defaults of defaults differ:\n%s", cmp.Diff(first, again))
-		}
-		printed, err := yaml.Marshal(first)
+		first := oneObject(t, data)
+		printed, err := yaml.Marshal(first.Content())
 		if err != nil {
 			t.Fatal(err)
 		}
-		r := Parse(printed, Options{})
-		if len(r.Pods) != 1 || !equality.Semantic.DeepEqual(first, r.Pods[0].Pod) {
-			t.Fatalf("problems %v of\n%s", r.Problems, printed)
+		again := oneObject(t, data)
+		DefaultObject(&again)
+		if !equality.Semantic.DeepEqual(first.Content(), again.Content()) {
+			t.Fatalf("defaults of defaults differ:\n%s", cmp.Diff(first.Content(), again.Content()))
+		}
+		all := objectsOf(Parse(printed, Options{}))
+		if len(all) != 1 || !equality.Semantic.DeepEqual(first.Content(), all[0].Content()) {
+			t.Fatalf("%d objects of\n%s", len(all), printed)
 		}
 	})
 }
 
-// TestTruncationIsNoPanicAndNoOtherPod cuts a manifest at every byte: what is
-// read of it has the name of the whole, or nothing is read.
+// TestTruncationIsNoPanicAndNoOtherPod cuts manifests at every byte: what is
+// read of them has the name of the whole, or nothing is read.
 func TestTruncationIsNoPanicAndNoOtherPod(t *testing.T) {
-	data, err := os.ReadFile("testdata/good/init-containers.yaml")
-	if err != nil {
-		t.Fatal(err)
+	for name, files := range map[string][]string{
+		"pods":          {"init-containers", "sidecar", "env-field-ref", "shared-volume", "simple-pod", "host-path"},
+		"other objects": {"deployment", "daemonset-surge", "service-printed-by-kubectl", "endpointslices", "deployment-recreate"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var data []byte
+			for _, file := range files {
+				more, err := os.ReadFile("testdata/good/" + file + ".yaml")
+				if err != nil {
+					t.Fatal(err)
+				}
+				data = append(append(data, "---\n"...), more...)
+			}
+			if len(data) < 2000 {
+				t.Fatalf("the manifest has %d bytes", len(data))
+			}
+			truncate(t, data)
+		})
 	}
-	for _, name := range []string{"sidecar.yaml", "env-field-ref.yaml", "shared-volume.yaml", "simple-pod.yaml", "host-path.yaml"} {
-		more, err := os.ReadFile("testdata/good/" + name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		data = append(append(data, "---\n"...), more...)
-	}
-	if len(data) < 3000 {
-		t.Fatalf("the manifest has %d bytes", len(data))
-	}
+}
+
+func truncate(t *testing.T, data []byte) {
+	t.Helper()
 	whole := Parse(data, Options{})
+	if len(objectsOf(whole)) < 5 || len(whole.Failed) > 0 {
+		t.Fatalf("%d objects, problems %v", len(objectsOf(whole)), whole.Problems)
+	}
 	for cut := range len(data) {
 		r := Parse(data[:cut], Options{})
 		if cut < 10 && len(r.Failed) == 0 {
 			t.Errorf("%d bytes are no failure", cut)
 		}
-		for i, d := range r.Pods {
-			if d.Key != whole.Pods[i].Key {
-				t.Errorf("cut at %d: got %s", cut, d.Key)
+		all := objectsOf(whole)
+		for i, o := range objectsOf(r) {
+			if o.ObjectKey != all[i].ObjectKey {
+				t.Errorf("cut at %d: got %s", cut, o.ObjectKey)
 			}
 		}
 	}
@@ -192,9 +245,7 @@ func TestTruncationIsNoPanicAndNoOtherPod(t *testing.T) {
 func TestMutationsNeverGoUnnoticed(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		tree := drawTree(t)
-		spec := tree["spec"].(map[string]any)
-		container := spec["containers"].([]any)[0].(map[string]any)
-		object := rapid.SampledFrom([]map[string]any{tree, spec, container, tree["metadata"].(map[string]any)}).Draw(t, "object")
+		object := rapid.SampledFrom(structures(tree)).Draw(t, "object")
 		keys := []string{}
 		for key := range object {
 			keys = append(keys, key)
@@ -213,8 +264,8 @@ func TestMutationsNeverGoUnnoticed(t *testing.T) {
 			t.Fatal(err)
 		}
 		r := Parse(data, Options{})
-		if len(r.Pods) != 0 || len(r.Failed) != 1 {
-			t.Fatalf("%s: accepted as %d pods:\n%s", key, len(r.Pods), data)
+		if len(objectsOf(r)) != 0 || len(r.Failed) != 1 {
+			t.Fatalf("%s: accepted as %d objects:\n%s", key, len(objectsOf(r)), data)
 		}
 		if !slices.ContainsFunc(r.Problems, func(p pod.Problem) bool { return strings.Contains(p.Field, key) }) {
 			t.Fatalf("no problem names %s: %v", key, r.Problems)

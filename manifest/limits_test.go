@@ -140,7 +140,7 @@ func TestLargeListIsNoBomb(t *testing.T) {
 
 func TestProblemsAreCounted(t *testing.T) {
 	var b strings.Builder
-	b.WriteString("apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec:\n  containers: [{name: app, image: 'a/b:1'}]\n  tolerations: [{}]\n")
+	b.WriteString("apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec:\n  containers: [{name: app, image: 'a/b:1'}]\n  topologySpreadConstraints: [{}]\n")
 	for i := range 300 {
 		fmt.Fprintf(&b, "  x%d: 1\n", i)
 	}

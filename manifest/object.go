@@ -4,45 +4,51 @@ import (
 	"reflect"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
-
 	"github.com/podstead/podstead/manifest/validation"
 	"github.com/podstead/podstead/pod"
 )
 
-// pod decodes, defaults and validates one pod, and reports all that is wrong.
-func (p *parser) pod(root *node, found []trouble) {
-	d := decoder{fields: p.fields, types: map[reflect.Type][]apiField{}}
-	decoded, troubles := d.pod(root)
-	found = append(found, troubles...)
-	Default(decoded)
-	found = append(found, zeroNumbers(decoded, root)...)
-	found = append(found, p.further(decoded, found)...)
+// read decodes, defaults and validates one object, and reports all that is
+// wrong.
+func (p *parser) read(root *node, row kindRow, found []trouble) {
+	d := decoder{fields: p.fields, top: row.typ, types: map[reflect.Type][]apiField{}}
+	var o pod.Object
+	found = append(found, d.object(root, row, &o)...)
+	if o.Template() != nil && root.find("spec.template") == nil {
+		found = append(found, trouble{reason: pod.ReasonRequired, field: "spec.template", message: "is required", want: "what its pods are made from"})
+	}
+	DefaultObject(&o)
+	found = append(found, zeroNumbers(&o, root)...)
+	found = append(found, p.further(&o, found)...)
 	for i := range found {
 		if found[i].at == (place{}) {
 			found[i].at = root.locate(found[i].field)
 		}
 	}
-	item := p.items
-	key := headKey(root, true)
-	warnings, failed := p.finish(key, found)
+	o.ObjectKey = headKey(root, row.kind)
+	o.Origin = p.origin
+	o.Origin.Item, o.Origin.Line, o.Origin.Column = p.items, root.at.line, root.at.column
+	warnings, failed := p.finish(o.ObjectKey, found)
 	if failed {
 		return
 	}
-	forgetPlatitudes(decoded)
-	origin := p.origin
-	origin.Item, origin.Line, origin.Column = item, root.at.line, root.at.column
-	p.result.Pods = append(p.result.Pods, pod.Desired{
-		Key: key, Pod: decoded, Origin: origin, Warnings: warnings,
-	})
+	o.Warnings = warnings
+	forgetPlatitudes(&o)
+	if o.Pod != nil {
+		p.result.Pods = append(p.result.Pods, pod.Desired{
+			Key: o.Key, Pod: o.Pod, Origin: o.Origin, Warnings: o.Warnings,
+		})
+		return
+	}
+	p.result.Objects = append(p.result.Objects, o)
 }
 
-// further returns what is wrong with the meaning of a pod, but for what only
-// follows from what was found before.
-func (p *parser) further(decoded *corev1.Pod, before []trouble) []trouble {
-	wrong := validation.Pod(decoded)
+// further returns what is wrong with the meaning of an object, but for what
+// only follows from what was found before.
+func (p *parser) further(o *pod.Object, before []trouble) []trouble {
+	wrong := validation.Object(o)
 	if p.check != nil {
-		wrong = append(wrong, p.check(decoded)...)
+		wrong = append(wrong, p.check(o)...)
 	}
 	var found []trouble
 	for _, e := range wrong {

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	corev1 "k8s.io/api/core/v1"
-
 	"github.com/podstead/podstead/manifest/validation"
 	"github.com/podstead/podstead/pod"
 )
@@ -36,26 +34,29 @@ type Options struct {
 	Origin pod.Origin
 	// MaxBytes is the largest input, DefaultMaxBytes if 0.
 	MaxBytes int
-	// Check finds more that is wrong with a defaulted pod, such as what the
+	// Check finds more that is wrong with a defaulted object, such as what the
 	// policy of its source forbids; nil for nothing. It must not change the
-	// pod. Its errors are reported like all others, with their positions.
-	Check func(*corev1.Pod) []validation.Error
+	// object. Its errors are reported like all others, with their positions.
+	Check func(*pod.Object) []validation.Error
 }
 
 // FailedDocument is an object that can't be used.
 type FailedDocument struct {
-	// Key is the pod that the object would have been; zero when that can't
-	// be told, so that any pod which came from this file may be meant.
-	Key  pod.Key
+	// Key is the object that it would have been. Its kind is empty when only
+	// the name can be told; it is zero when not even that can, so that
+	// anything which came from this file may be meant.
+	Key  pod.ObjectKey
 	Item int
 }
 
 // Result is everything that an input holds.
 type Result struct {
-	// Pods are defaulted, valid, and in the order of the input.
-	Pods []pod.Desired
+	// Pods, and Objects of other kinds, are defaulted, valid, and in the order
+	// of the input.
+	Pods    []pod.Desired
+	Objects []pod.Object
 	// Problems are the errors and the warnings, by position. The warnings of
-	// the pods above are among them.
+	// the objects above are among them.
 	Problems []pod.Problem
 	// Failed are the objects with errors, in the order of the input. An
 	// input that is empty or unreadable as a whole counts as one.
@@ -63,9 +64,9 @@ type Result struct {
 }
 
 // Parse reads YAML (any number of documents) or JSON. Every document and
-// every entry of a List or PodList is judged on its own: an error in one does
-// not keep the others from being used. A List without entries is a valid
-// input without pods; an empty input is an error.
+// every entry of a List, PodList and the like is judged on its own: an error in
+// one does not keep the others from being used. A List without entries is a
+// valid input without objects; an empty input is an error.
 func Parse(data []byte, o Options) Result {
 	p := parser{origin: o.Origin, check: o.Check, fields: newFieldIndex()}
 	p.file(data, cmp.Or(o.MaxBytes, DefaultMaxBytes))
@@ -76,11 +77,11 @@ func Parse(data []byte, o Options) Result {
 // parser collects the result of one input.
 type parser struct {
 	origin pod.Origin
-	check  func(*corev1.Pod) []validation.Error
+	check  func(*pod.Object) []validation.Error
 	fields fieldIndex
 	result Result
 	items  int
-	// emptyList: a list said on purpose that there are no pods.
+	// emptyList: a list said on purpose that there are no objects.
 	emptyList bool
 }
 
@@ -107,8 +108,8 @@ func (p *parser) file(data []byte, maxBytes int) {
 	if p.items == 0 && len(p.result.Failed) == 0 && !p.emptyList {
 		p.fail(trouble{
 			reason: pod.ReasonEmpty, at: place{1, 1},
-			message: "there is no object in it; to remove its pods, remove the file",
-			want:    "a Pod, List or PodList",
+			message: "there is no object in it; to remove what it held, remove the file",
+			want:    supportedKinds(),
 		})
 	}
 }
@@ -126,19 +127,19 @@ func (p *parser) full(at place) bool {
 
 // fail records an object of which nothing but one problem is known.
 func (p *parser) fail(t trouble) {
-	p.finish(pod.Key{}, []trouble{t})
+	p.finish(pod.ObjectKey{}, []trouble{t})
 }
 
 // finish records the problems of an object and counts it. It returns the
 // warnings, and whether the object failed.
-func (p *parser) finish(key pod.Key, found []trouble) (warnings []pod.Problem, failed bool) {
+func (p *parser) finish(key pod.ObjectKey, found []trouble) (warnings []pod.Problem, failed bool) {
 	warnings, failed = p.record(key, found)
 	p.items++
 	return warnings, failed
 }
 
 // record adds problems, and a failure when one of them is an error.
-func (p *parser) record(key pod.Key, found []trouble) (warnings []pod.Problem, failed bool) {
+func (p *parser) record(key pod.ObjectKey, found []trouble) (warnings []pod.Problem, failed bool) {
 	item := p.items
 	for _, t := range capTroubles(found) {
 		problem := t.problem(p.origin, item, key)

@@ -6,8 +6,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	corev1 "k8s.io/api/core/v1"
-
 	"github.com/podstead/podstead/manifest/validation"
 	"github.com/podstead/podstead/pod"
 )
@@ -67,7 +65,7 @@ func TestLabelsArePointedAtByKey(t *testing.T) {
 }
 
 func TestOriginIsKept(t *testing.T) {
-	input := manifestOf("one", "") + "---\n" + manifestOf("two", "  tolerations: [{}]\n") + "---\n" + manifestOf("three", "  bad: 1\n")
+	input := manifestOf("one", "") + "---\n" + manifestOf("two", "  topologySpreadConstraints: [{}]\n") + "---\n" + manifestOf("three", "  bad: 1\n")
 	r := Parse([]byte(input), Options{Origin: pod.Origin{Source: "local", File: "web.yaml", Item: 7, Line: 7}})
 	want := []pod.Origin{
 		{Source: "local", File: "web.yaml", Item: 0, Line: 1, Column: 1},
@@ -93,8 +91,8 @@ func TestOriginIsKept(t *testing.T) {
 }
 
 func TestFurtherChecksGetPositions(t *testing.T) {
-	check := func(p *corev1.Pod) []validation.Error {
-		if p.Namespace != "default" {
+	check := func(o *pod.Object) []validation.Error {
+		if o.Pod.Namespace != "default" {
 			t.Errorf("the pod is not defaulted")
 		}
 		return []validation.Error{
@@ -112,6 +110,14 @@ func TestFurtherChecksGetPositions(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" || len(r.Failed) != 1 {
 		t.Errorf("failed %v, positions %s", r.Failed, diff)
 	}
+}
+
+// keyed is the key of a pod; zero where it can't be told.
+func keyed(k pod.Key) pod.ObjectKey {
+	if k == (pod.Key{}) {
+		return pod.ObjectKey{}
+	}
+	return pod.ObjectKey{Kind: pod.KindPod, Key: k}
 }
 
 // TestKeyOfFailedPods: what keeps a pod's last good manifest in use.
@@ -135,7 +141,7 @@ func TestKeyOfFailedPods(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := Parse([]byte("apiVersion: v1\nkind: Pod\nmetadata: "+c.metadata+"\nspec: {bad: 1}\n"), Options{})
-			if diff := cmp.Diff([]FailedDocument{{Key: c.want}}, r.Failed); diff != "" {
+			if diff := cmp.Diff([]FailedDocument{{Key: keyed(c.want)}}, r.Failed); diff != "" {
 				t.Error(diff)
 			}
 		})

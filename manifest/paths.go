@@ -1,7 +1,6 @@
 package manifest
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 
@@ -14,17 +13,13 @@ type containerList struct {
 	containers []corev1.Container
 }
 
-func containerLists(p *corev1.Pod) []containerList {
+// containerLists returns the lists of a pod's spec, which stands at the given
+// path.
+func containerLists(s *corev1.PodSpec, at string) []containerList {
 	return []containerList{
-		{"spec.initContainers", p.Spec.InitContainers},
-		{"spec.containers", p.Spec.Containers},
+		{at + ".initContainers", s.InitContainers},
+		{at + ".containers", s.Containers},
 	}
-}
-
-// listPath is the path of a field of an entry of a list within an entry of a
-// list.
-func listPath(outer string, i int, inner string, j int, name string) string {
-	return fmt.Sprintf("%s[%d].%s[%d].%s", outer, i, inner, j, name)
 }
 
 // joinPath adds the name of a field to a path.

@@ -27,13 +27,14 @@ type trouble struct {
 	instead string
 }
 
-func (t trouble) problem(o pod.Origin, item int, key pod.Key) pod.Problem {
+func (t trouble) problem(o pod.Origin, item int, key pod.ObjectKey) pod.Problem {
 	o.Item, o.Line, o.Column = item, t.at.line, t.at.column
 	return pod.Problem{
 		Origin:   o,
 		Severity: cmp.Or(t.severity, pod.Error),
 		Reason:   t.reason,
-		Key:      key,
+		Kind:     key.Kind,
+		Key:      key.Key,
 		Field:    t.field,
 		Message:  t.message,
 		Got:      t.got,

@@ -102,8 +102,8 @@ func snapshot() *pod.Snapshot {
 			{Uses: []string{"run"}, Path: "/run/podstead", Size: 1 << 30, Available: 1 << 29},
 		}},
 		Sources: []pod.SourceState{
-			{Name: "fleet", Error: "get: timeout", ErrorReason: "timeout", Held: []pod.Key{{Namespace: "shop", Name: "db"}}},
-			{Name: "local", Synced: true, Pods: []pod.Desired{wanted, wanted}, LastSuccess: born.Add(59 * time.Minute),
+			{Name: "fleet", Error: "get: timeout", ErrorReason: "timeout", Held: []pod.ObjectKey{{Kind: pod.KindPod, Key: pod.Key{Namespace: "shop", Name: "db"}}}},
+			{Name: "local", Synced: true, Pods: []pod.Desired{wanted, wanted}, Objects: make([]pod.Object, 3), LastSuccess: born.Add(59 * time.Minute),
 				Problems: []pod.Problem{
 					{Severity: pod.Error, Reason: pod.ReasonSyntax, Origin: pod.Origin{File: "/m/a.yaml", Line: 3}},
 					{Severity: pod.Error, Reason: pod.ReasonSyntax, Origin: pod.Origin{File: "/m/a.yaml", Line: 4}},

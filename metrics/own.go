@@ -57,7 +57,7 @@ func sourceFamilies() []family {
 		of("podstead_source_age_seconds", "How long ago the source was last read whole.", func(s *pod.SourceState, v *view) (float64, bool) {
 			return max(0, v.now.Sub(s.LastSuccess).Seconds()), !s.LastSuccess.IsZero()
 		}),
-		of("podstead_source_mass_delete_held", "Pods that the source's last answer leaves out and that are kept, since it leaves out too many at once.", func(s *pod.SourceState, _ *view) (float64, bool) {
+		of("podstead_source_mass_delete_held", "Pods and other objects that the source's last answer leaves out and that are kept, since it leaves out too many at once.", func(s *pod.SourceState, _ *view) (float64, bool) {
 			return float64(len(s.Held)), true
 		}),
 		{name: "podstead_manifests", kind: gauge, help: "Manifests of a source: active ones that are wanted, invalid ones that can't be used, held ones that the mass-delete guard keeps.",
@@ -95,7 +95,7 @@ func manifests(v *view, row emit) {
 				invalid[pod.Origin{File: p.Origin.File, Item: p.Origin.Item}] = true
 			}
 		}
-		row(float64(len(s.Pods)), []string{s.Name, "active"})
+		row(float64(len(s.Pods)+len(s.Objects)), []string{s.Name, "active"})
 		row(float64(len(s.Held)), []string{s.Name, "held"})
 		row(float64(len(invalid)), []string{s.Name, "invalid"})
 	}

@@ -94,8 +94,10 @@ type Problem struct {
 	Origin   Origin   `json:"origin"`
 	Severity Severity `json:"severity"`
 	Reason   Reason   `json:"reason"`
-	// Key is the pod concerned; zero when it could not be told.
-	Key Key `json:"key"`
+	// Kind and Key are the object concerned. Kind is empty when only the name
+	// could be told, Key is zero when not even that.
+	Kind Kind `json:"kind,omitempty"`
+	Key  Key  `json:"key"`
 	// Field is the path of the field, such as spec.containers[0].image;
 	// empty when the whole document is meant.
 	Field string `json:"field,omitempty"`
@@ -109,6 +111,9 @@ type Problem struct {
 	Consequence string `json:"consequence,omitempty"`
 }
 
+// Object is the object concerned.
+func (p Problem) Object() ObjectKey { return ObjectKey{Kind: p.Kind, Key: p.Key} }
+
 // String is the one line that check, the log and describe print:
 //
 //	FILE:LINE:COL: FIELD: REASON: message (got X, want Y)
@@ -116,7 +121,7 @@ func (p Problem) String() string {
 	var b strings.Builder
 	b.WriteString(p.Origin.String())
 	if strings.Contains(p.Origin.File, "://") && p.Key != (Key{}) {
-		b.WriteString(" (" + p.Key.String() + ")") // an answer has no lines to look at
+		b.WriteString(" (" + p.Object().String() + ")") // an answer has no lines to look at
 	}
 	b.WriteString(": ")
 	if p.Severity == Warning {
@@ -152,14 +157,18 @@ type SourceState struct {
 	// position in the configuration.
 	Priority int `json:"priority"`
 	// Synced is false until the source was read once or its last good copy
-	// was loaded. Until then no pod of this source is stopped.
+	// was loaded. Until then no pod of this source is stopped, and no other
+	// object of it is forgotten.
 	Synced bool `json:"synced"`
 	// Pods are sorted by key, then by file and item. Two entries with one key
 	// are a conflict that the agent resolves.
 	Pods []Desired `json:"-"`
+	// Objects are the objects of other kinds, sorted by kind and key, then by
+	// file and item, with the same rule for conflicts.
+	Objects []Object `json:"-"`
 	// Unreadable names the files which exist but of which neither the
-	// present nor a last good content is known: pods that run from them are
-	// kept as they are.
+	// present nor a last good content is known: pods that run from them, and
+	// objects, are kept as they are.
 	Unreadable []string `json:"unreadable,omitempty"`
 	// Problems lists every present problem of the source and its manifests.
 	Problems []Problem `json:"problems,omitempty"`
@@ -169,7 +178,7 @@ type SourceState struct {
 	ErrorReason string `json:"errorReason,omitempty"`
 	// LastSuccess is when the source was last read whole, by the wall clock.
 	LastSuccess time.Time `json:"lastSuccess"`
-	// Held tells that the mass-delete guard keeps pods which the source's
+	// Held tells that the mass-delete guard keeps objects which the source's
 	// last answer omits; empty when it does not.
-	Held []Key `json:"held,omitempty"`
+	Held []ObjectKey `json:"held,omitempty"`
 }

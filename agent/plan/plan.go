@@ -110,6 +110,9 @@ type Have struct {
 	Queued bool
 	// Unwired tells, by instance, that somebody took a pod's link away.
 	Unwired map[int]bool
+	// Serving tells, by instance, that Services send traffic to the pod, and
+	// until when its end waits for that to stop.
+	Serving map[int]pod.Moment
 	// Killed is when SIGKILL was last sent to a container.
 	Killed map[string]pod.Moment
 	// Verdicts are the outcomes of probes and hooks; of what is not in it
@@ -141,6 +144,8 @@ type Decision struct {
 	Actions []Action
 	// Wake is when to decide again if nothing happens before; 0 for never.
 	Wake pod.Moment
+	// Leaving are the instances whose end waits for their traffic to stop.
+	Leaving []int
 	// Notes say what holds the pod back, for people.
 	Notes []string
 }

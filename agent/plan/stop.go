@@ -31,12 +31,27 @@ func (p *planner) end(l *life, reason string) {
 	since, grace := p.now, l.grace()
 	if c := l.condemned(); c != nil {
 		since, grace = c.Since.Moment, c.Grace
+	} else if p.serves(l) {
+		return
 	}
 	deadline := since.Add(grace)
 	if h := p.want.Halt; h != nil {
 		deadline = min(deadline, h.Deadline)
 	}
 	p.stopAll(l, live, pod.StopPod, deadline, grace, reason)
+}
+
+// serves tells whether an instance has to wait for its end until no Service
+// sends it traffic any more. What breaks the network must not keep pods alive,
+// so it waits only so long.
+func (p *planner) serves(l *life) bool {
+	until, serving := p.have.Serving[l.number]
+	if !serving || p.now >= until {
+		return false
+	}
+	p.wakeAt(until)
+	p.Leaving = append(p.Leaving, l.number)
+	return true
 }
 
 // finish stops what still runs of a pod whose work is over; its dead

@@ -78,10 +78,10 @@ func readPod(t *testing.T, file string) *corev1.Pod {
 
 func TestEveryFixtureOfTheStandardsGetsTheirVerdict(t *testing.T) {
 	for _, f := range fixtures(t) {
-		if errs := policy.Check(f.pod, policy.Level{PodSecurity: f.level}); (len(errs) == 0) != f.pass {
+		if errs := check(f.pod, policy.Level{PodSecurity: f.level}); (len(errs) == 0) != f.pass {
 			t.Errorf("%s: refused with %q", f.name, errs)
 		}
-		if errs := policy.Check(f.pod, policy.Level{PodSecurity: "privileged"}); len(errs) != 0 {
+		if errs := check(f.pod, policy.Level{PodSecurity: "privileged"}); len(errs) != 0 {
 			t.Errorf("%s: privileged refuses %q", f.name, errs)
 		}
 	}
@@ -92,7 +92,7 @@ func TestRefusalsNameTheFields(t *testing.T) {
 	var b strings.Builder
 	for _, f := range fixtures(t) {
 		before := f.pod.DeepCopy()
-		for _, e := range policy.Check(f.pod, policy.Level{PodSecurity: f.level}) {
+		for _, e := range check(f.pod, policy.Level{PodSecurity: f.level}) {
 			fmt.Fprintf(&b, "%s\n\t%s\n", f.name, e)
 			if e.Field == "spec" {
 				t.Errorf("%s: no field is named: %s", f.name, e)
@@ -136,7 +136,7 @@ func TestVerdictsAreTheEvaluators(t *testing.T) {
 					want = append(want, r.ForbiddenReason)
 				}
 			}
-			if diff := cmp.Diff(want, reasons(policy.Check(f.pod, policy.Level{PodSecurity: string(level)}))); diff != "" {
+			if diff := cmp.Diff(want, reasons(check(f.pod, policy.Level{PodSecurity: string(level)}))); diff != "" {
 				t.Errorf("%s at %s: refused checks (-evaluator +ours):\n%s", f.name, level, diff)
 			}
 		}
@@ -160,7 +160,7 @@ func TestValidationClosesTheExemptionsOfThePlatform(t *testing.T) {
 	for _, f := range fixtures(t) {
 		plain := f.pod.DeepCopy()
 		plain.Spec.OS, plain.Spec.HostUsers = nil, nil
-		if !f.pass || len(policy.Check(plain, policy.Level{PodSecurity: f.level})) == 0 {
+		if !f.pass || len(check(plain, policy.Level{PodSecurity: f.level})) == 0 {
 			continue
 		}
 		exempt++

@@ -31,10 +31,14 @@ func (l Level) lift(p *corev1.Pod) *corev1.Pod {
 
 func (l Level) liftPorts(ports []corev1.ContainerPort) {
 	for i := range ports {
-		if slices.ContainsFunc(l.AllowHostPorts, func(r PortRange) bool { return r.has(ports[i].HostPort) }) {
+		if l.allowsPort(ports[i].HostPort) {
 			ports[i].HostPort = 0
 		}
 	}
+}
+
+func (l Level) allowsPort(port int32) bool {
+	return slices.ContainsFunc(l.AllowHostPorts, func(r PortRange) bool { return r.has(port) })
 }
 
 func (l Level) allowsPath(p string) bool {

@@ -4,7 +4,9 @@ import (
 	"slices"
 	"testing"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"pgregory.net/rapid"
 
 	"github.com/podstead/podstead/manifest/policy"
@@ -89,31 +91,59 @@ func lower(t *rapid.T, bound int) int {
 	return rapid.IntRange(1, bound).Draw(t, "bound")
 }
 
-// admitted returns the keys of the pods that may run.
-func admitted(pods []pod.Desired, l policy.Level) map[pod.Key]bool {
-	keys := map[pod.Key]bool{}
-	for _, d := range pods {
-		keys[d.Key] = len(policy.Check(d.Pod, l)) == 0
+// admitted tells of each object whether it may be used.
+func admitted(objects []pod.Object, l policy.Level) map[pod.ObjectKey]bool {
+	keys := map[pod.ObjectKey]bool{}
+	for i := range objects {
+		keys[objects[i].ObjectKey] = len(policy.Check(&objects[i], l)) == 0
 	}
-	for _, p := range policy.CheckSource(pods, l) {
-		keys[p.Key] = false
+	for _, p := range policy.CheckSource(objects, l) {
+		keys[p.Object()] = false
 	}
 	return keys
 }
 
+// drawKind makes something else of a pod, or leaves it one.
+func drawKind(t *rapid.T, o pod.Object) pod.Object {
+	meta := metav1.ObjectMeta{Namespace: o.Pod.Namespace, Name: o.Pod.Name}
+	template := corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Annotations: o.Pod.Annotations}, Spec: o.Pod.Spec}
+	replicas := int32(rapid.IntRange(0, 4).Draw(t, "replicas"))
+	switch rapid.IntRange(0, 4).Draw(t, "kind") {
+	case 0:
+		o.Kind, o.Pod = pod.KindDeployment, nil
+		o.Deployment = &appsv1.Deployment{ObjectMeta: meta, Spec: appsv1.DeploymentSpec{Replicas: &replicas, Template: template}}
+	case 1:
+		o.Kind, o.Pod = pod.KindReplicaSet, nil
+		o.ReplicaSet = &appsv1.ReplicaSet{ObjectMeta: meta, Spec: appsv1.ReplicaSetSpec{Replicas: &replicas, Template: template}}
+	case 2:
+		o.Kind, o.Pod = pod.KindDaemonSet, nil
+		o.DaemonSet = &appsv1.DaemonSet{ObjectMeta: meta, Spec: appsv1.DaemonSetSpec{Template: template}}
+	case 3:
+		o.Kind, o.Pod = pod.KindService, nil
+		o.Service = &corev1.Service{ObjectMeta: meta, Spec: corev1.ServiceSpec{
+			Type:  rapid.SampledFrom([]corev1.ServiceType{"ClusterIP", "NodePort", "LoadBalancer"}).Draw(t, "type"),
+			Ports: []corev1.ServicePort{{Port: drawPort(t), NodePort: rapid.SampledFrom([]int32{0, 30080}).Draw(t, "node port")}},
+		}}
+	}
+	return o
+}
+
+func drawPort(t *rapid.T) int32 { return rapid.SampledFrom([]int32{80, 443, 8080}).Draw(t, "port") }
+
 func TestARestrictionNeverAdmitsMore(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		pods := desired(rapid.SliceOfN(rapid.IntRange(1, 5), 1, 5).Draw(t, "containers")...)
-		for i := range pods {
+		objects := desired(rapid.SliceOfN(rapid.IntRange(1, 5), 1, 5).Draw(t, "containers")...)
+		for i := range objects {
 			drawn := drawPod(t)
-			drawn.Spec.InitContainers = pods[i].Pod.Spec.InitContainers
-			drawn.Spec.Containers = append(drawn.Spec.Containers, pods[i].Pod.Spec.Containers[1:]...)
-			pods[i].Pod = drawn
+			drawn.Spec.InitContainers = objects[i].Pod.Spec.InitContainers
+			drawn.Spec.Containers = append(drawn.Spec.Containers, objects[i].Pod.Spec.Containers[1:]...)
+			objects[i].Pod = drawn
+			objects[i] = drawKind(t, objects[i])
 		}
 		loose := drawLevel(t)
 		strict := restrict(t, loose)
-		before := admitted(pods, loose)
-		for key, ok := range admitted(pods, strict) {
+		before := admitted(objects, loose)
+		for key, ok := range admitted(objects, strict) {
 			if ok && !before[key] {
 				t.Fatalf("%s is refused by %+v and admitted by %+v", key, loose, strict)
 			}

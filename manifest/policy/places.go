@@ -120,7 +120,7 @@ func containerParts(p *corev1.Pod, s subject, refused func(part) bool) []part {
 		around = nil
 	}
 	var parts []part
-	for at, k := range validation.Containers(&p.Spec) {
+	for at, k := range validation.Containers(&p.Spec, field.NewPath("spec")) {
 		for _, pt := range s.ofContainer(at, k) {
 			if alone && pt.got == notSet {
 				continue

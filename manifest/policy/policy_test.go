@@ -1,9 +1,11 @@
 package policy_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -28,6 +30,28 @@ func podWith(port int32, path string) *corev1.Pod {
 	return p
 }
 
+// check judges a pod, and a template of it, which must fare no better and no
+// worse but for its namespace.
+func check(p *corev1.Pod, l policy.Level) []validation.Error {
+	errs := policy.Check(&pod.Object{ObjectKey: pod.ObjectKey{Kind: pod.KindPod}, Pod: p}, l)
+	d := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: p.Namespace}, Spec: appsv1.DeploymentSpec{
+		Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Annotations: p.Annotations, Labels: p.Labels}, Spec: p.Spec}}}
+	ofTemplate := policy.Check(&pod.Object{ObjectKey: pod.ObjectKey{Kind: pod.KindDeployment}, Deployment: d}, l)
+	if len(errs) != len(ofTemplate) {
+		panic(fmt.Sprintf("as a pod %q, as a template %q", lines(errs), lines(ofTemplate)))
+	}
+	for i := range errs {
+		want := errs[i]
+		if want.Field != "metadata.namespace" && len(want.Message) > 0 && want.Field != "spec" {
+			want.Field = "spec.template." + want.Field
+		}
+		if got := ofTemplate[i]; got != want && got.Field != "spec.template.spec" {
+			panic(fmt.Sprintf("as a pod %q, as a template %q", errs[i], got))
+		}
+	}
+	return errs
+}
+
 func lines(errs []validation.Error) []string {
 	var out []string
 	for _, e := range errs {
@@ -40,16 +64,16 @@ func TestGrantedHostPorts(t *testing.T) {
 	l := policy.Level{PodSecurity: "baseline", AllowHostPorts: []policy.PortRange{{First: 80, Last: 80}, {First: 8000, Last: 8010}}}
 	for port, allowed := range map[int32]bool{79: false, 80: true, 81: false, 7999: false, 8000: true, 8010: true, 8011: false} {
 		p := podWith(port, "")
-		if got := policy.Check(p, l); (len(got) == 0) != allowed {
+		if got := check(p, l); (len(got) == 0) != allowed {
 			t.Errorf("host port %d: %q", port, lines(got))
 		}
 		p.Spec.InitContainers, p.Spec.Containers = p.Spec.Containers, []corev1.Container{{Name: "b", Image: "a"}}
-		if got := policy.Check(p, l); (len(got) == 0) != allowed {
+		if got := check(p, l); (len(got) == 0) != allowed {
 			t.Errorf("host port %d of an init container: %q", port, lines(got))
 		}
 		p.Spec.EphemeralContainers = []corev1.EphemeralContainer{{EphemeralContainerCommon: corev1.EphemeralContainerCommon(p.Spec.InitContainers[0])}}
 		p.Spec.InitContainers = nil
-		if got := policy.Check(p, l); (len(got) == 0) != allowed {
+		if got := check(p, l); (len(got) == 0) != allowed {
 			t.Errorf("host port %d of an ephemeral container: %q", port, lines(got))
 		}
 	}
@@ -79,7 +103,7 @@ func TestGrantedHostPaths(t *testing.T) {
 	for _, tt := range tests {
 		p := podWith(0, "/x")
 		p.Spec.Volumes[0].HostPath.Path = tt.path
-		got := policy.Check(p, policy.Level{PodSecurity: "baseline", AllowHostPaths: []string{tt.granted}})
+		got := check(p, policy.Level{PodSecurity: "baseline", AllowHostPaths: []string{tt.granted}})
 		if (len(got) == 0) != tt.allowed {
 			t.Errorf("%q granted, %q mounted: %q", tt.granted, tt.path, lines(got))
 		}
@@ -97,7 +121,7 @@ func TestGrantsLiftNothingElse(t *testing.T) {
 		`spec.volumes[1].hostPath.path: policy: is not allowed by Pod Security level baseline (hostPath volumes) (got "/etc", want another kind of volume, or a path that the source's allowHostPaths allows)`,
 		"spec.containers[0].ports[1].hostPort: policy: is not allowed by Pod Security level baseline (hostPort) (got 81, want no hostPort, or one that the source's allowHostPorts allows)",
 	}
-	if diff := cmp.Diff(want, lines(policy.Check(p, l))); diff != "" {
+	if diff := cmp.Diff(want, lines(check(p, l))); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 }
@@ -108,11 +132,11 @@ func TestRestrictedHonoursGrantedPathsToo(t *testing.T) {
 	p.Spec.SecurityContext = &corev1.PodSecurityContext{RunAsNonRoot: &yes, SeccompProfile: &corev1.SeccompProfile{Type: "RuntimeDefault"}}
 	p.Spec.Containers[0].SecurityContext = &corev1.SecurityContext{
 		AllowPrivilegeEscalation: &no, Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}}}
-	if got := policy.Check(p, policy.Level{PodSecurity: "restricted", AllowHostPaths: []string{"/srv"}}); len(got) != 0 {
+	if got := check(p, policy.Level{PodSecurity: "restricted", AllowHostPaths: []string{"/srv"}}); len(got) != 0 {
 		t.Errorf("refused: %q", lines(got))
 	}
 	want := []string{`spec.volumes[0].hostPath.path: policy: is not allowed by Pod Security level restricted (restricted volume types) (got "/srv/a", want emptyDir, or a hostPath that the source's allowHostPaths allows)`}
-	if diff := cmp.Diff(want, lines(policy.Check(p, policy.Level{PodSecurity: "restricted"}))); diff != "" {
+	if diff := cmp.Diff(want, lines(check(p, policy.Level{PodSecurity: "restricted"}))); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 }
@@ -127,7 +151,7 @@ func TestPodAndContainersAreToldApart(t *testing.T) {
 		corev1.Container{Name: "b", Image: "a", SecurityContext: &corev1.SecurityContext{RunAsUser: &root}},
 		corev1.Container{Name: "c", Image: "a", SecurityContext: &corev1.SecurityContext{RunAsUser: &other}})
 	var fields []string
-	for _, e := range policy.Check(p, policy.Level{PodSecurity: "restricted"}) {
+	for _, e := range check(p, policy.Level{PodSecurity: "restricted"}) {
 		if e.Message == "is not allowed by Pod Security level restricted (runAsUser=0)" {
 			fields = append(fields, e.Field+"="+e.Got)
 		}
@@ -147,7 +171,7 @@ func TestRestrictedRefusesWhatBaselineRefuses(t *testing.T) {
 	p.Spec.SecurityContext = &corev1.PodSecurityContext{RunAsNonRoot: &yes}
 	p.Spec.Containers[0].SecurityContext = &corev1.SecurityContext{Capabilities: &corev1.Capabilities{Add: []corev1.Capability{"NET_RAW"}}}
 	want := []string{`spec.containers[0].securityContext.capabilities.add[0]: policy: is not allowed by Pod Security level restricted (non-default capabilities) (got "NET_RAW", want a capability that containers have by default)`}
-	if diff := cmp.Diff(want, lines(policy.Check(p, policy.Level{PodSecurity: "restricted"}))); diff != "" {
+	if diff := cmp.Diff(want, lines(check(p, policy.Level{PodSecurity: "restricted"}))); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 }
@@ -156,12 +180,12 @@ func TestNamespaces(t *testing.T) {
 	p := podWith(0, "")
 	l := policy.Level{PodSecurity: "privileged", Namespaces: []string{"a", "b"}}
 	want := []string{`metadata.namespace: policy: is not allowed for this source (got "default", want a, b)`}
-	if diff := cmp.Diff(want, lines(policy.Check(p, l))); diff != "" {
+	if diff := cmp.Diff(want, lines(check(p, l))); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 	for _, allowed := range [][]string{nil, {"a", "default"}} {
 		l.Namespaces = allowed
-		if got := policy.Check(p, l); len(got) != 0 {
+		if got := check(p, l); len(got) != 0 {
 			t.Errorf("namespaces %q: %q", allowed, lines(got))
 		}
 	}
@@ -169,8 +193,8 @@ func TestNamespaces(t *testing.T) {
 
 func TestAnUnknownLevelAllowsNothing(t *testing.T) {
 	for _, name := range []string{"", "Baseline", "none"} {
-		want := []string{`spec: policy: podSecurity: "` + name + `" is no level, want privileged, baseline or restricted: no pod of this source may run`}
-		if diff := cmp.Diff(want, lines(policy.Check(podWith(0, ""), policy.Level{PodSecurity: name}))); diff != "" {
+		want := []string{`spec: policy: podSecurity: "` + name + `" is no level, want privileged, baseline or restricted: nothing of this source may be used`}
+		if diff := cmp.Diff(want, lines(check(podWith(0, ""), policy.Level{PodSecurity: name}))); diff != "" {
 			t.Errorf("-want +got:\n%s", diff)
 		}
 	}
@@ -229,11 +253,11 @@ func TestHostsOfProbesAndHooks(t *testing.T) {
 	} {
 		p := podWith(0, "")
 		set(&p.Spec.Containers[0])
-		got := policy.Check(p, policy.Level{PodSecurity: "baseline"})
+		got := check(p, policy.Level{PodSecurity: "baseline"})
 		if len(got) != 1 || got[0].Field != "spec.containers[0]."+field+".host" || got[0].Reason != pod.ReasonPolicy {
 			t.Errorf("%s: got %q", field, lines(got))
 		}
-		if got := policy.Check(p, policy.Level{PodSecurity: "privileged"}); len(got) != 0 {
+		if got := check(p, policy.Level{PodSecurity: "privileged"}); len(got) != 0 {
 			t.Errorf("%s, privileged: got %q", field, lines(got))
 		}
 	}

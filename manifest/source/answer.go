@@ -43,9 +43,9 @@ func checkBody(contentType string, body []byte) *rejection {
 	start := bytes.TrimLeft(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")), " \t\r\n")
 	switch {
 	case len(body) == 0:
-		return &rejection{ReasonEmpty, errors.New("the answer has no bytes (want a Pod, List or PodList; a List without items removes all pods)")}
+		return &rejection{ReasonEmpty, errors.New("the answer has no bytes (want objects, or a List of them; one without items removes all)")}
 	case len(start) == 0:
-		return &rejection{ReasonEmpty, errors.New("the answer is blank (want a Pod, List or PodList; a List without items removes all pods)")}
+		return &rejection{ReasonEmpty, errors.New("the answer is blank (want objects, or a List of them; one without items removes all)")}
 	case start[0] == '<':
 		return &rejection{ReasonContentType, errors.New("the answer looks like HTML or XML (want YAML or JSON)")}
 	}
@@ -55,11 +55,11 @@ func checkBody(contentType string, body []byte) *rejection {
 // rejectAnswer refuses answers of which not a single object can be told: the
 // server does not mean us. One of which some objects can be told is used.
 func rejectAnswer(parsed Parsed) *rejection {
-	if len(parsed.Pods) > 0 {
+	if len(parsed.All()) > 0 {
 		return nil
 	}
 	for _, f := range parsed.Failed {
-		if f.Key != (pod.Key{}) {
+		if f.Key != (pod.ObjectKey{}) {
 			return nil
 		}
 	}
@@ -67,9 +67,9 @@ func rejectAnswer(parsed Parsed) *rejection {
 		switch {
 		case p.Severity != pod.Error:
 		case p.Reason == pod.ReasonEmpty:
-			return &rejection{ReasonEmpty, errors.New("the answer holds no object (want a Pod, List or PodList; a List without items removes all pods)")}
+			return &rejection{ReasonEmpty, errors.New("the answer holds no object (want objects, or a List of them; one without items removes all)")}
 		default:
-			return &rejection{ReasonParse, fmt.Errorf("no pod can be told from the answer: line %d: %s: %s", p.Origin.Line, p.Reason, p.Message)}
+			return &rejection{ReasonParse, fmt.Errorf("no object can be told from the answer: line %d: %s: %s", p.Origin.Line, p.Reason, p.Message)}
 		}
 	}
 	return nil

@@ -103,7 +103,7 @@ func (c *client) read(ctx context.Context, cancel context.CancelCauseFunc, r *ht
 	case r.StatusCode == http.StatusNotModified && ask != (validators{}):
 		return answer{unchanged: true}, nil
 	case r.StatusCode == http.StatusNoContent:
-		return answer{}, &rejection{ReasonEmpty, errors.New("status 204 No Content (want 200 and a Pod, List or PodList)")}
+		return answer{}, &rejection{ReasonEmpty, errors.New("status 204 No Content (want 200 and objects, or a List of them)")}
 	case r.StatusCode != http.StatusOK:
 		return answer{}, &rejection{ReasonStatus, fmt.Errorf("status %d %s (want 200 or 304)", r.StatusCode, http.StatusText(r.StatusCode))}
 	case r.Header.Get("Content-Encoding") != "":

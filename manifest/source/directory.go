@@ -47,7 +47,7 @@ type DirectoryConfig struct {
 	MaxBytes int64
 	Parse    Parser
 	Limits   Limits
-	// Store keeps the last good pods on disk; nil keeps them in memory only.
+	// Store keeps the last good objects on disk; nil keeps them in memory only.
 	Store *Store
 }
 

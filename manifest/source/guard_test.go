@@ -7,16 +7,22 @@ import (
 	"slices"
 	"testing"
 	"time"
+	"unicode"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/podstead/podstead/pod"
 )
 
-func names(list string) []pod.Key {
-	var keys []pod.Key
+// names are keys: small letters of pods, capital ones of Services.
+func names(list string) []pod.ObjectKey {
+	var keys []pod.ObjectKey
 	for _, c := range list {
-		keys = append(keys, key(string(c)))
+		kind := pod.KindPod
+		if unicode.IsUpper(c) {
+			kind = pod.KindService
+		}
+		keys = append(keys, pod.ObjectKey{Kind: kind, Key: key(string(c))})
 	}
 	return keys
 }
@@ -31,19 +37,24 @@ func TestGuardHoldsMassDeletes(t *testing.T) {
 		config GuardConfig
 		steps  []step
 	}{
-		"few are removed at once":      {steps: []step{{0, "abcdefgh", "abc", ""}}},
-		"half is not more than half":   {steps: []step{{0, "abcdefgh", "abcd", ""}}},
-		"more than half is held":       {steps: []step{{0, "abcdefgh", "abcde", "abcde"}}},
-		"three of four are few":        {steps: []step{{0, "abcd", "abc", ""}}},
-		"all of one is held":           {steps: []step{{0, "a", "a", "a"}}},
-		"all of three is held":         {steps: []step{{0, "abc", "abc", "abc"}}},
-		"confirmed after 30 s":         {steps: []step{{0, "abc", "abc", "abc"}, {29, "abc", "abc", "abc"}, {30, "abc", "abc", ""}}},
-		"only what is confirmed goes":  {steps: []step{{0, "abcdef", "abcd", "abcd"}, {30, "abcdef", "abcde", "e"}}},
-		"a good answer forgets":        {steps: []step{{0, "abc", "abc", "abc"}, {20, "abc", "", ""}, {40, "abc", "abc", "abc"}}},
-		"switched off":                 {config: GuardConfig{AllowEmpty: true}, steps: []step{{0, "abc", "abc", ""}}},
-		"configured":                   {config: GuardConfig{Pods: 1, Fraction: 0.2, Confirm: 5}, steps: []step{{0, "abcd", "ab", "ab"}, {5, "abcd", "ab", ""}}},
-		"nothing wanted, nothing goes": {steps: []step{{0, "", "", ""}}},
-		"one of the held comes back":   {steps: []step{{0, "abcd", "abcd", "abcd"}, {10, "abcd", "abc", ""}}},
+		"few are removed at once":        {steps: []step{{0, "abcdefgh", "abc", ""}}},
+		"half is not more than half":     {steps: []step{{0, "abcdefgh", "abcd", ""}}},
+		"more than half is held":         {steps: []step{{0, "abcdefgh", "abcde", "abcde"}}},
+		"three of four are few":          {steps: []step{{0, "abcd", "abc", ""}}},
+		"all of one is held":             {steps: []step{{0, "a", "a", "a"}}},
+		"all of three is held":           {steps: []step{{0, "abc", "abc", "abc"}}},
+		"confirmed after 30 s":           {steps: []step{{0, "abc", "abc", "abc"}, {29, "abc", "abc", "abc"}, {30, "abc", "abc", ""}}},
+		"only what is confirmed goes":    {steps: []step{{0, "abcdef", "abcd", "abcd"}, {30, "abcdef", "abcde", "e"}}},
+		"a good answer forgets":          {steps: []step{{0, "abc", "abc", "abc"}, {20, "abc", "", ""}, {40, "abc", "abc", "abc"}}},
+		"switched off":                   {config: GuardConfig{AllowEmpty: true}, steps: []step{{0, "abc", "abc", ""}}},
+		"configured":                     {config: GuardConfig{Objects: 1, Fraction: 0.2, Confirm: 5}, steps: []step{{0, "abcd", "ab", "ab"}, {5, "abcd", "ab", ""}}},
+		"nothing wanted, nothing goes":   {steps: []step{{0, "", "", ""}}},
+		"all pods, but not the services": {steps: []step{{0, "abAB", "ab", "ab"}}},
+		"most pods of many services":     {steps: []step{{0, "abcdefABCDEF", "abcd", "abcd"}}},
+		"few pods of many services":      {steps: []step{{0, "abcdefABCDEF", "abc", ""}}},
+		"one service of many":            {steps: []step{{0, "abcdefABCD", "A", ""}}},
+		"all services of few pods":       {steps: []step{{0, "aABCD", "ABCD", "ABCD"}}},
+		"one of the held comes back":     {steps: []step{{0, "abcd", "abcd", "abcd"}, {10, "abcd", "abc", ""}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			test.config.Confirm *= time.Second

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
 
@@ -20,8 +21,9 @@ import (
 )
 
 // parse is a stand-in for the manifest package: documents between lines of
-// "---", or a List; an image of "BAD" makes a document fail whose pod is
-// known, anything that is no pod one of which nothing is known.
+// "---", or a List; an image of "BAD" makes a document fail whose object is
+// known, another kind one of which the name is known, and anything else one of
+// which nothing is known.
 func parse(data []byte, origin pod.Origin) Parsed {
 	var out Parsed
 	docs := strings.Split(string(data), "\n---\n")
@@ -44,25 +46,62 @@ func parse(data []byte, origin pod.Origin) Parsed {
 
 func parseOne(out *Parsed, doc string, item int, origin pod.Origin) {
 	origin.Item, origin.Line, origin.Column = item, 1, 1
-	p := &corev1.Pod{}
+	var head struct {
+		Kind     string
+		Metadata struct{ Name string }
+		Spec     struct {
+			Type       string // of a Service, in place of the image
+			Containers []struct{ Image string }
+			Template   struct {
+				Spec struct{ Containers []struct{ Image string } }
+			}
+		}
+	}
 	problem := pod.Problem{Origin: origin, Severity: pod.Error, Reason: pod.ReasonSyntax, Message: "no pod"}
 	if strings.TrimSpace(doc) == "" || strings.TrimSpace(doc) == "null" {
 		problem.Reason, problem.Message = pod.ReasonEmpty, "there is no object in it"
 	}
-	err := yaml.UnmarshalStrict([]byte(doc), p)
-	key := pod.Key{Namespace: "default", Name: p.Name}
-	if err != nil || p.Kind != "Pod" || p.Name == "" || len(p.Spec.Containers) == 0 {
-		out.Problems = append(out.Problems, problem)
-		out.Failed = append(out.Failed, Failed{Item: item})
-		return
-	}
-	if p.Spec.Containers[0].Image == "BAD" {
-		problem.Key, problem.Reason, problem.Message = key, pod.ReasonInvalidImage, "bad image"
+	fail := func(key pod.ObjectKey) {
+		problem.Kind, problem.Key = key.Kind, key.Key
 		out.Problems = append(out.Problems, problem)
 		out.Failed = append(out.Failed, Failed{Key: key, Item: item})
+	}
+	if err := yaml.Unmarshal([]byte(doc), &head); err != nil || head.Metadata.Name == "" {
+		fail(pod.ObjectKey{})
 		return
 	}
-	out.Pods = append(out.Pods, pod.Desired{Key: key, Pod: p, Origin: origin})
+	content := head.Spec.Type
+	for _, c := range append(head.Spec.Containers, head.Spec.Template.Spec.Containers...) {
+		content = c.Image
+	}
+	o := pod.Object{ObjectKey: pod.ObjectKey{Kind: pod.Kind(head.Kind), Key: key(head.Metadata.Name)}, Origin: origin}
+	var into any
+	switch o.Kind {
+	case pod.KindPod:
+		o.Pod = &corev1.Pod{}
+		into = o.Pod
+	case pod.KindDeployment:
+		o.Deployment = &appsv1.Deployment{}
+		into = o.Deployment
+	case pod.KindService:
+		o.Service = &corev1.Service{}
+		into = o.Service
+	default:
+		o.Kind = ""
+		problem.Reason = pod.ReasonUnsupportedKind
+		fail(o.ObjectKey)
+		return
+	}
+	if err := yaml.UnmarshalStrict([]byte(doc), into); err != nil || content == "" {
+		fail(pod.ObjectKey{})
+		return
+	}
+	if content == "BAD" {
+		problem.Reason, problem.Message = pod.ReasonInvalidImage, "bad image"
+		fail(o.ObjectKey)
+		return
+	}
+	out.add(o)
 }
 
 func key(name string) pod.Key { return pod.Key{Namespace: "default", Name: name} }
@@ -72,13 +111,34 @@ func doc(name, image string) string {
 	return fmt.Sprintf("apiVersion: v1\nkind: Pod\nmetadata:\n  name: %s\nspec:\n  containers:\n  - name: c\n    image: %s\n", name, image)
 }
 
+// docOf is the manifest of an object of a kind; a Service has a type in place
+// of an image.
+func docOf(kind pod.Kind, name, image string) string {
+	switch kind {
+	case pod.KindDeployment:
+		return fmt.Sprintf("apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: %s\nspec:\n  template:\n    spec:\n      containers:\n      - name: c\n        image: %s\n", name, image)
+	case pod.KindPod:
+		return doc(name, image)
+	}
+	return fmt.Sprintf("apiVersion: v1\nkind: %s\nmetadata:\n  name: %s\nspec:\n  type: %s\n", kind, name, image)
+}
+
 func docs(parts ...string) string { return strings.Join(parts, "\n---\n") }
 
-// images is the content of a state in short: image by pod name.
+// images is the content of a state in short: image by the name of the pod, or
+// by kind and name of another object.
 func images(s pod.SourceState) map[string]string {
 	m := map[string]string{}
 	for _, d := range s.Pods {
 		m[d.Key.Name] += d.Pod.Spec.Containers[0].Image
+	}
+	for _, o := range s.Objects {
+		name := string(o.Kind) + " " + o.Name
+		if o.Service != nil {
+			m[name] += string(o.Service.Spec.Type)
+		} else {
+			m[name] += o.Template().Spec.Containers[0].Image
+		}
 	}
 	return m
 }

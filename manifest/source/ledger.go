@@ -9,17 +9,18 @@ import (
 	"github.com/podstead/podstead/pod"
 )
 
-// entry is a wanted pod and the file that it is wanted by. The file can
-// differ from its origin when the document moved and is broken since.
+// entry is a wanted object, a pod or another, and the file that it is wanted
+// by. The file can differ from its origin when the document moved and is
+// broken since.
 type entry struct {
 	file string
-	pod.Desired
+	pod.Object
 }
 
 // file is what is known of one file, or of the answer of a URL.
 type file struct {
-	// pods are those accepted last, and kept ones.
-	pods     []pod.Desired
+	// objects are those accepted last, and kept ones.
+	objects  []pod.Object
 	problems []pod.Problem
 	// complete tells that the whole content was known at least once: every
 	// document was accepted or had a last good version. Until then, pods may
@@ -46,7 +47,7 @@ type ledger struct {
 }
 
 // next returns the ledger after all files of the source were looked at. Files
-// that no reading is given for are gone, and with them their pods.
+// that no reading is given for are gone, and with them their objects.
 func (l ledger) next(readings []reading, limits Limits) ledger {
 	files := make(map[string]file, len(readings))
 	orphans := l.orphans(readings)
@@ -67,27 +68,27 @@ func (l ledger) next(readings []reading, limits Limits) ledger {
 	return l.limited(files, limits)
 }
 
-// orphans are the pods of files which are gone.
-func (l ledger) orphans(readings []reading) map[pod.Key]pod.Desired {
+// orphans are the objects of files which are gone.
+func (l ledger) orphans(readings []reading) []pod.Object {
 	there := make(map[string]bool, len(readings))
 	for _, r := range readings {
 		there[r.path] = true
 	}
-	orphans := map[pod.Key]pod.Desired{}
+	var orphans []pod.Object
 	for _, e := range l.wanted {
 		if !there[e.file] {
-			orphans[e.Key] = e.Desired
+			orphans = append(orphans, e.Object)
 		}
 	}
 	return orphans
 }
 
-// collect lists the pods of all files, sorted by key, file and item.
+// collect lists the objects of all files, sorted by key, file and item.
 func collect(files map[string]file) []entry {
 	var all []entry
 	for _, path := range slices.Sorted(maps.Keys(files)) {
-		for _, d := range files[path].pods {
-			all = append(all, entry{file: path, Desired: d})
+		for _, o := range files[path].objects {
+			all = append(all, entry{file: path, Object: o})
 		}
 	}
 	sortEntries(all)
@@ -97,24 +98,44 @@ func collect(files map[string]file) []entry {
 func sortEntries(all []entry) {
 	slices.SortStableFunc(all, func(a, b entry) int {
 		return cmp.Or(
-			compareKeys(a.Key, b.Key),
+			a.Compare(b.ObjectKey),
 			strings.Compare(a.file, b.file),
 			cmp.Compare(a.Origin.Item, b.Origin.Item),
 		)
 	})
 }
 
-func compareKeys(a, b pod.Key) int {
-	return cmp.Or(strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Name, b.Name))
+// objects returns what is wanted, pods included.
+func (l ledger) objects() []pod.Object {
+	objects := make([]pod.Object, 0, len(l.wanted))
+	for _, e := range l.wanted {
+		objects = append(objects, e.Object)
+	}
+	return objects
 }
 
-// pods returns what is wanted, for pod.SourceState.
-func (l ledger) pods() []pod.Desired {
-	pods := make([]pod.Desired, 0, len(l.wanted))
+// split returns what is wanted for pod.SourceState: pods, and the rest.
+func (l ledger) split() (pods []pod.Desired, others []pod.Object) {
+	pods = make([]pod.Desired, 0, len(l.wanted))
 	for _, e := range l.wanted {
-		pods = append(pods, e.Desired)
+		if e.Kind == pod.KindPod {
+			pods = append(pods, desiredOf(e.Object))
+		} else {
+			others = append(others, e.Object)
+		}
 	}
-	return pods
+	return pods, others
+}
+
+func desiredOf(o pod.Object) pod.Desired {
+	return pod.Desired{Key: o.Key, Pod: o.Pod, Origin: o.Origin, Warnings: o.Warnings}
+}
+
+func objectOf(d pod.Desired) pod.Object {
+	return pod.Object{
+		ObjectKey: pod.ObjectKey{Kind: pod.KindPod, Key: d.Key},
+		Pod:       d.Pod, Origin: d.Origin, Warnings: d.Warnings,
+	}
 }
 
 // problems returns every problem, by file and position.

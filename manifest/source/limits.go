@@ -7,7 +7,7 @@ import (
 )
 
 // limited applies the limits on the whole source. Where they are exceeded,
-// the pods that are wanted already stay as they are, and of what is new or
+// the objects that are wanted already stay as they are, and of what is new or
 // changed only as much is taken, in the order of keys, as does not exceed the
 // limits further. So a newcomer never drives out a running pod.
 func (l ledger) limited(files map[string]file, limits Limits) ledger {
@@ -16,19 +16,19 @@ func (l ledger) limited(files map[string]file, limits Limits) ledger {
 	if limits == nil {
 		return next
 	}
-	if len(errorsOf(limits(next.pods()))) == 0 {
+	if len(errorsOf(limits(next.objects()))) == 0 {
 		return next
 	}
 	c := l.changes(candidates)
-	bound := len(errorsOf(limits(c.with(0).pods())))
+	bound := len(errorsOf(limits(c.with(0).objects())))
 	taken := sort.Search(len(c.order), func(n int) bool {
-		return len(errorsOf(limits(c.with(n+1).pods()))) > bound
+		return len(errorsOf(limits(c.with(n+1).objects()))) > bound
 	})
 	next.wanted = c.with(taken).wanted
 	if taken == len(c.order) {
 		return next
 	}
-	why := errorsOf(limits(c.with(taken + 1).pods()))[0]
+	why := errorsOf(limits(c.with(taken + 1).objects()))[0]
 	for _, at := range c.order[taken:] {
 		next.refused = append(next.refused, refuse(why, candidates[at], c.before[at] != nil))
 	}
@@ -47,25 +47,25 @@ type changes struct {
 func (l ledger) changes(candidates []entry) changes {
 	type place struct {
 		file string
-		key  pod.Key
+		key  pod.ObjectKey
 	}
-	here, anywhere := map[place]*entry{}, map[pod.Key]*entry{}
+	here, anywhere := map[place]*entry{}, map[pod.ObjectKey]*entry{}
 	for i := range l.wanted {
 		e := &l.wanted[i]
-		here[place{e.file, e.Key}], anywhere[e.Key] = e, e
+		here[place{e.file, e.ObjectKey}], anywhere[e.ObjectKey] = e, e
 	}
 	c := changes{candidates: candidates, before: make([]*entry, len(candidates))}
 	var added []int
 	for i, e := range candidates {
-		before := here[place{e.file, e.Key}]
+		before := here[place{e.file, e.ObjectKey}]
 		if before == nil {
-			before = anywhere[e.Key]
+			before = anywhere[e.ObjectKey]
 		}
 		c.before[i] = before
 		switch {
 		case before == nil:
 			added = append(added, i)
-		case before.Pod != e.Pod:
+		case before.Content() != e.Content():
 			c.order = append(c.order, i)
 		}
 	}
@@ -85,7 +85,7 @@ func (c changes) with(n int) ledger {
 		case taken[i]:
 			l.wanted = append(l.wanted, e)
 		case before != nil:
-			l.wanted = append(l.wanted, entry{file: e.file, Desired: before.Desired})
+			l.wanted = append(l.wanted, entry{file: e.file, Object: before.Object})
 		}
 	}
 	return l
@@ -101,9 +101,13 @@ func errorsOf(problems []pod.Problem) []pod.Problem {
 	return errs
 }
 
-// refuse turns the reason why a limit is exceeded into the problem of a pod.
+// refuse turns the reason why a limit is exceeded into the problem of an
+// object.
 func refuse(why pod.Problem, e entry, kept bool) pod.Problem {
-	why.Key, why.Origin = e.Key, e.Origin
-	why.Consequence = consequence(why, []pod.Key{e.Key}, kept)
+	if why.Object() != e.ObjectKey {
+		why.Field = "" // it is another object's
+	}
+	why.Kind, why.Key, why.Origin = e.Kind, e.Key, e.Origin
+	why.Consequence = consequence(why, []pod.ObjectKey{e.ObjectKey}, kept)
 	return why
 }

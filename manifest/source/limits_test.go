@@ -15,7 +15,7 @@ import (
 
 // level is the policy of the real package for limits on a whole source.
 func level(l policy.Level) Limits {
-	return func(pods []pod.Desired) []pod.Problem { return policy.CheckSource(pods, l) }
+	return func(objects []pod.Object) []pod.Problem { return policy.CheckSource(objects, l) }
 }
 
 func TestLimitsHitNewcomers(t *testing.T) {
@@ -66,7 +66,7 @@ func TestManyPodsBeyondALimitAreRefusedFast(t *testing.T) {
 	server := serve(t, say(docs(parts...)), false)
 	r, _ := runURL(t, poll(server.URL, func(c *URLConfig) {
 		c.MaxBytes = 1 << 20
-		c.Limits = func(pods []pod.Desired) []pod.Problem {
+		c.Limits = func(pods []pod.Object) []pod.Problem {
 			judged.Add(1)
 			return policy.CheckSource(pods, policy.Level{MaxPods: 10})
 		}
@@ -85,7 +85,7 @@ func TestARefusedPodKeepsItsLastGood(t *testing.T) {
 			if i >= 0 {
 				d := parsed.Pods[i]
 				parsed.Pods = slices.Delete(parsed.Pods, i, i+1)
-				parsed.Failed = append(parsed.Failed, Failed{Key: d.Key, Item: d.Origin.Item})
+				parsed.Failed = append(parsed.Failed, Failed{Key: objectOf(d).ObjectKey, Item: d.Origin.Item})
 				parsed.Problems = append(parsed.Problems, pod.Problem{
 					Origin: d.Origin, Key: d.Key, Severity: pod.Error, Reason: pod.ReasonPolicy, Field: "spec", Message: "forbidden",
 				})

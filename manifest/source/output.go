@@ -30,7 +30,7 @@ func (o *output) restore(s saved) {
 
 // success publishes what a ledger holds, if that is news. refresh makes the
 // time of success alone news.
-func (o *output) success(l ledger, extra []pod.Problem, held []pod.Key, refresh bool) {
+func (o *output) success(l ledger, extra []pod.Problem, held []pod.ObjectKey, refresh bool) {
 	next := o.state
 	next.Synced, next.Error, next.ErrorReason = true, "", ""
 	next.Held = held
@@ -54,11 +54,11 @@ func (o *output) stale(l ledger, extra []pod.Problem) {
 func (o *output) failure(verb string, r *rejection, l ledger, extra []pod.Problem) {
 	next := o.state
 	what := "nothing of this source runs"
-	switch n := len(l.wanted); {
-	case n == 1:
-		what = fmt.Sprintf("its pod %s stays as it is", l.wanted[0].Key)
-	case n > 1:
-		what = fmt.Sprintf("its %d pods stay as they are", n)
+	switch keys := keysOf(l.objects()); {
+	case len(keys) == 1:
+		what = fmt.Sprintf("its %s stays as it is", called(keys[0]))
+	case len(keys) > 1:
+		what = fmt.Sprintf("its %d %s stay as they are", len(keys), noun(keys))
 	case !next.Synced:
 		what = "pods that run from it stay as they are"
 	}
@@ -76,7 +76,7 @@ func (o *output) send(next pod.SourceState) {
 }
 
 func fill(s *pod.SourceState, l ledger, extra []pod.Problem) {
-	s.Pods = l.pods()
+	s.Pods, s.Objects = l.split()
 	s.Unreadable = l.unreadable()
 	s.Problems = append(l.problems(), extra...)
 }
@@ -88,18 +88,21 @@ func equal(a, b pod.SourceState) bool {
 		slices.EqualFunc(a.Pods, b.Pods, func(x, y pod.Desired) bool {
 			return x.Pod == y.Pod && x.Key == y.Key && x.Origin == y.Origin
 		}) &&
+		slices.EqualFunc(a.Objects, b.Objects, func(x, y pod.Object) bool {
+			return x.Content() == y.Content() && x.ObjectKey == y.ObjectKey && x.Origin == y.Origin
+		}) &&
 		slices.Equal(a.Unreadable, b.Unreadable) &&
 		slices.Equal(a.Problems, b.Problems) &&
 		slices.Equal(a.Held, b.Held)
 }
 
-// hold puts pods back that an older ledger wanted.
-func (l ledger) hold(older ledger, keys []pod.Key) ledger {
+// hold puts objects back that an older ledger wanted.
+func (l ledger) hold(older ledger, keys []pod.ObjectKey) ledger {
 	next := ledger{files: maps.Clone(l.files), wanted: slices.Clone(l.wanted), refused: l.refused}
 	for _, e := range older.wanted {
-		if slices.Contains(keys, e.Key) {
+		if slices.Contains(keys, e.ObjectKey) {
 			f := next.files[e.file]
-			f.pods = append(slices.Clone(f.pods), e.Desired)
+			f.objects = append(slices.Clone(f.objects), e.Object)
 			next.files[e.file] = f
 			next.wanted = append(next.wanted, e)
 		}

@@ -135,7 +135,7 @@ func writeProblem(origin pod.Origin, err error) *pod.Problem {
 		return nil
 	}
 	return storeProblem(origin, err, fmt.Sprintf(
-		"pods run on; the previous copy is kept, and writing is tried again every %v", saveRetry))
+		"everything goes on; the previous copy is kept, and writing is tried again every %v", saveRetry))
 }
 
 // fingerprint tells states apart by everything but their time.
@@ -154,7 +154,11 @@ func snapshot(l ledger) saved {
 		state.Files = append(state.Files, savedFile{Path: path, Complete: l.files[path].complete})
 	}
 	for _, e := range l.wanted {
-		state.Wanted = append(state.Wanted, savedEntry{File: e.file, Desired: e.Desired})
+		if e.Kind == pod.KindPod {
+			state.Wanted = append(state.Wanted, savedEntry{File: e.file, Desired: desiredOf(e.Object)})
+		} else {
+			state.Objects = append(state.Objects, savedObject{File: e.file, Object: e.Object})
+		}
 	}
 	return state
 }
@@ -164,11 +168,18 @@ func restored(state saved) ledger {
 	for _, f := range state.Files {
 		l.files[f.Path] = file{complete: f.Complete}
 	}
-	for _, w := range state.Wanted {
-		f := l.files[w.File]
-		f.pods = append(f.pods, w.Desired)
-		l.files[w.File] = f
-		l.wanted = append(l.wanted, entry{file: w.File, Desired: w.Desired})
+	add := func(path string, o pod.Object) {
+		f := l.files[path]
+		f.objects = append(f.objects, o)
+		l.files[path] = f
+		l.wanted = append(l.wanted, entry{file: path, Object: o})
 	}
+	for _, w := range state.Wanted {
+		add(w.File, objectOf(w.Desired))
+	}
+	for _, w := range state.Objects {
+		add(w.File, w.Object)
+	}
+	sortEntries(l.wanted)
 	return l
 }

@@ -1,8 +1,8 @@
 // Package source turns directories and URLs into whole snapshots of wanted
-// pods (pod.SourceState), and keeps the last good version of everything that
-// can't be read: a broken document, a missing folder, a dead server or a
-// corrupt answer never removes a pod. A pod leaves a snapshot only when its
-// file was removed, or when a successfully read file or answer omits it.
+// objects (pod.SourceState), and keeps the last good version of everything
+// that can't be read: a broken document, a missing folder, a dead server or a
+// corrupt answer never removes anything. An object leaves a snapshot only when
+// its file was removed, or when a successfully read file or answer omits it.
 package source
 
 import (
@@ -39,15 +39,18 @@ const (
 
 // Failed is a document that can't be used.
 type Failed struct {
-	// Key is the pod that the document is about; zero when it can't be told.
-	Key pod.Key
+	// Key is the object that the document is about. Its kind is empty when
+	// only the name can be told; it is zero when not even that can.
+	Key pod.ObjectKey
 	// Item counts the objects of the file or answer from 0.
 	Item int
 }
 
 // Parsed is what a file or answer holds.
 type Parsed struct {
-	Pods     []pod.Desired
+	Pods []pod.Desired
+	// Objects are those that are no pods.
+	Objects  []pod.Object
 	Problems []pod.Problem
 	// Failed lists the documents of which the problems are errors. An error
 	// that no entry of Failed has the item of counts as a document of which
@@ -55,15 +58,32 @@ type Parsed struct {
 	Failed []Failed
 }
 
-// Parser turns the bytes of a file or answer into pods. It is pure, and may
+// All returns pods and other objects alike, in a list of its own.
+func (p Parsed) All() []pod.Object {
+	all := make([]pod.Object, 0, len(p.Pods)+len(p.Objects))
+	for _, d := range p.Pods {
+		all = append(all, objectOf(d))
+	}
+	return append(all, p.Objects...)
+}
+
+func (p *Parsed) add(o pod.Object) {
+	if o.Kind == pod.KindPod {
+		p.Pods = append(p.Pods, desiredOf(o))
+		return
+	}
+	p.Objects = append(p.Objects, o)
+}
+
+// Parser turns the bytes of a file or answer into objects. It is pure, and may
 // be called by several goroutines at once.
 type Parser func(data []byte, origin pod.Origin) Parsed
 
-// Limits judges all pods of a source together. Errors say that they are too
-// many, and more pods never make fewer errors. Which pod an error names does
-// not matter: those that were wanted already stay. It is pure; nil allows
-// everything.
-type Limits func([]pod.Desired) []pod.Problem
+// Limits judges all objects of a source together, pods among them. Errors say
+// that they are too many, and more objects never make fewer errors. Which
+// object an error names does not matter: those that were wanted already stay.
+// It is pure; nil allows everything.
+type Limits func([]pod.Object) []pod.Problem
 
 // rejection is the error of a source as a whole.
 type rejection struct {

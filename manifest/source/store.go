@@ -29,7 +29,7 @@ const (
 	corruptKept = 3
 )
 
-// Store keeps the last good pods of sources on disk, one file per source, so
+// Store keeps the last good objects of sources on disk, one file per source, so
 // that they run after a restart or reboot while the source can't be read. Any
 // of its files may be lost. Its methods may be called by several goroutines
 // for different sources.
@@ -45,6 +45,9 @@ type saved struct {
 	Time   time.Time    `json:"time"`
 	Files  []savedFile  `json:"files"`
 	Wanted []savedEntry `json:"wanted"`
+	// Objects are those that are no pods. A podstead from before they were
+	// known reads the rest.
+	Objects []savedObject `json:"objects,omitempty"`
 }
 
 type savedFile struct {
@@ -57,6 +60,11 @@ type savedFile struct {
 type savedEntry struct {
 	File string `json:"file"`
 	pod.Desired
+}
+
+type savedObject struct {
+	File string `json:"file"`
+	pod.Object
 }
 
 // envelope is the format of the files.
@@ -116,6 +124,11 @@ func decode(data []byte) (saved, error) {
 	for _, w := range found.Wanted {
 		if w.Pod == nil {
 			return saved{}, fmt.Errorf("pod %s has no content", w.Key)
+		}
+	}
+	for _, w := range found.Objects {
+		if w.Content() == nil {
+			return saved{}, fmt.Errorf("%s has no content", w.ObjectKey)
 		}
 	}
 	return found, nil

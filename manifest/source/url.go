@@ -49,7 +49,7 @@ type URLConfig struct {
 	Guard   GuardConfig
 	Parse   Parser
 	Limits  Limits
-	// Store keeps the last good pods on disk; nil keeps them in memory only.
+	// Store keeps the last good objects on disk; nil keeps them in memory only.
 	Store *Store
 }
 
@@ -129,7 +129,7 @@ type urlRun struct {
 	flap   flapping
 
 	storeProblem *pod.Problem
-	held         []pod.Key
+	held         []pod.ObjectKey
 	rejected     *rejection // of the last poll
 	failures     int        // polls in a row
 
@@ -248,15 +248,15 @@ func (r *urlRun) take(a answer, now time.Time) *rejection {
 }
 
 // omittedBy returns the keys of this ledger, and those that next lacks.
-func (l ledger) omittedBy(next ledger) (wanted, omitted []pod.Key) {
-	stays := map[pod.Key]bool{}
+func (l ledger) omittedBy(next ledger) (wanted, omitted []pod.ObjectKey) {
+	stays := map[pod.ObjectKey]bool{}
 	for _, e := range next.wanted {
-		stays[e.Key] = true
+		stays[e.ObjectKey] = true
 	}
 	for _, e := range l.wanted {
-		wanted = append(wanted, e.Key)
-		if !stays[e.Key] {
-			omitted = append(omitted, e.Key)
+		wanted = append(wanted, e.ObjectKey)
+		if !stays[e.ObjectKey] {
+			omitted = append(omitted, e.ObjectKey)
 		}
 	}
 	return wanted, omitted
@@ -282,11 +282,15 @@ func (r *urlRun) extra() []pod.Problem {
 		extra = append(extra, *p)
 	}
 	if n := len(r.held); n > 0 {
+		what, kept := noun(keysOf(r.ledger.objects())), "the omitted pods keep running until then"
+		if noun(r.held) != "pods" {
+			kept = "the omitted objects stay as they are until then"
+		}
 		extra = append(extra, pod.Problem{
 			Origin: r.origin, Severity: pod.Warning, Reason: pod.ReasonLimit,
-			Message:     fmt.Sprintf("the answer omits %d of %d pods, more than one answer may remove", n, len(r.ledger.wanted)),
-			Want:        fmt.Sprintf("the same pods missing from consecutive answers for %v, or allowEmpty", r.guard.config.Confirm),
-			Consequence: "the omitted pods keep running until then",
+			Message:     fmt.Sprintf("the answer omits %d of %d %s, more than one answer may remove", n, len(r.ledger.wanted), what),
+			Want:        fmt.Sprintf("the same %s missing from consecutive answers for %v, or allowEmpty", what, r.guard.config.Confirm),
+			Consequence: kept,
 		})
 	}
 	return extra

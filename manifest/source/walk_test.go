@@ -13,7 +13,7 @@ import (
 	"github.com/podstead/podstead/pod"
 )
 
-// The law of these tests: no pod leaves what is wanted without a successfully
+// The law of these tests: no object leaves what is wanted without a successfully
 // read document or answer that omits it, or a file that was removed.
 
 const walkSteps = 1000
@@ -22,14 +22,17 @@ const walkSteps = 1000
 func someDocs(random *rand.Rand, most int) string {
 	var parts []string
 	for range random.IntN(most + 1) {
-		name := string(rune('a' + random.IntN(8)))
-		switch random.IntN(8) {
+		name := string(rune('a' + random.IntN(4)))
+		kind := []pod.Kind{pod.KindPod, pod.KindPod, pod.KindDeployment, pod.KindService}[random.IntN(4)]
+		switch random.IntN(10) {
 		case 0:
-			parts = append(parts, doc(name, "BAD"))
+			parts = append(parts, docOf(kind, name, "BAD"))
 		case 1:
 			parts = append(parts, "{{{ garbage")
+		case 2:
+			parts = append(parts, docOf("ConfigMap", name, "v1"))
 		default:
-			parts = append(parts, doc(name, fmt.Sprint("v", random.IntN(3))))
+			parts = append(parts, docOf(kind, name, fmt.Sprint("v", random.IntN(3))))
 		}
 	}
 	if len(parts) == 0 {
@@ -39,16 +42,18 @@ func someDocs(random *rand.Rand, most int) string {
 }
 
 // omits tells whether a content, read on its own, leaves no doubt that it is
-// not about a pod.
-func omits(content string, k pod.Key) bool {
+// not about an object.
+func omits(content string, k pod.ObjectKey) bool {
 	parsed := parse([]byte(content), pod.Origin{})
-	for _, p := range parsed.Pods {
-		if p.Key == k {
+	for _, o := range parsed.All() {
+		if o.ObjectKey == k {
 			return false
 		}
 	}
 	for _, f := range parsed.Failed {
-		if f.Key == k || f.Key == (pod.Key{}) {
+		named := f.Key.Key == k.Key && (f.Key.Kind == "" || f.Key.Kind == k.Kind)
+		converted := f.Key.Key == k.Key && f.Key.Kind != pod.KindService && k.Kind != pod.KindService
+		if named || converted || f.Key == (pod.ObjectKey{}) {
 			return false
 		}
 	}
@@ -58,7 +63,7 @@ func omits(content string, k pod.Key) bool {
 func left(before, after []entry) []entry {
 	var gone []entry
 	for _, e := range before {
-		if !slices.ContainsFunc(after, func(x entry) bool { return x.Key == e.Key }) {
+		if !slices.ContainsFunc(after, func(x entry) bool { return x.ObjectKey == e.ObjectKey }) {
 			gone = append(gone, e)
 		}
 	}
@@ -94,12 +99,12 @@ func TestRandomWalkOfAnswers(t *testing.T) {
 		gone := left(before, r.ledger.wanted)
 		for _, e := range gone {
 			removed++
-			if body == "" || !omits(body, e.Key) {
-				t.Fatalf("step %d: pod %s left; answer:\n%s", step, e.Key, body)
+			if body == "" || !omits(body, e.ObjectKey) {
+				t.Fatalf("step %d: %s left; answer:\n%s", step, called(e.ObjectKey), body)
 			}
 		}
 		if n := len(before); len(gone) == n && n > 0 && len(since) == 0 {
-			t.Fatalf("step %d: all %d pods left at the first answer that omits them", step, n)
+			t.Fatalf("step %d: all %d objects left at the first answer that omits them", step, n)
 		}
 		if len(r.held) > 0 {
 			held++
@@ -109,7 +114,7 @@ func TestRandomWalkOfAnswers(t *testing.T) {
 		}
 	}
 	if removed < 50 || held < 20 {
-		t.Errorf("the walk removed %d pods and held %d times: it tests little", removed, held)
+		t.Errorf("the walk removed %d objects and held %d times: it tests little", removed, held)
 	}
 }
 
@@ -189,20 +194,20 @@ func TestRandomWalkOfFiles(t *testing.T) {
 		for _, e := range left(before, l.wanted) {
 			removed++
 			content, readable := f.content[e.file]
-			if !slices.Contains(gone, e.file) && (!readable || !omits(content, e.Key)) {
-				t.Fatalf("step %d: pod %s of %s left; removed files %v, content (%v):\n%s",
-					step, e.Key, e.file, gone, readable, content)
+			if !slices.Contains(gone, e.file) && (!readable || !omits(content, e.ObjectKey)) {
+				t.Fatalf("step %d: %s of %s left; removed files %v, content (%v):\n%s",
+					step, called(e.ObjectKey), e.file, gone, readable, content)
 			}
 		}
 		for path, content := range f.content {
-			for _, p := range rejectDuplicates(parse([]byte(content), pod.Origin{})).Pods {
-				if !slices.ContainsFunc(l.wanted, func(e entry) bool { return e.file == path && e.Key == p.Key }) {
-					t.Fatalf("step %d: pod %s of %s is not wanted", step, p.Key, path)
+			for _, o := range rejectDuplicates(parse([]byte(content), pod.Origin{})).All() {
+				if !slices.ContainsFunc(l.wanted, func(e entry) bool { return e.file == path && e.ObjectKey == o.ObjectKey }) {
+					t.Fatalf("step %d: %s of %s is not wanted", step, called(o.ObjectKey), path)
 				}
 			}
 		}
 	}
 	if removed < 50 {
-		t.Errorf("the walk removed %d pods: it tests little", removed)
+		t.Errorf("the walk removed %d objects: it tests little", removed)
 	}
 }

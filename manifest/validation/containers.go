@@ -14,7 +14,7 @@ import (
 func (c *checker) containers(s *corev1.PodSpec, at *field.Path) {
 	c.containerCount(s, at)
 	names := map[string]*field.Path{}
-	for here, container := range Containers(s) {
+	for here, container := range Containers(s, at) {
 		c.containerName(container.Name, here.Child("name"), names)
 		c.container(container, here)
 	}
@@ -28,7 +28,7 @@ func (c *checker) containers(s *corev1.PodSpec, at *field.Path) {
 	for i := range s.Containers {
 		c.appRestart(&s.Containers[i], at.Child("containers").Index(i))
 	}
-	c.hostPorts(s)
+	c.hostPorts(s, at)
 }
 
 func (c *checker) containerCount(s *corev1.PodSpec, at *field.Path) {

@@ -15,7 +15,7 @@ func TestMetadata(t *testing.T) {
 	checkRules(t, []rule{
 		{"name missing", name(""), []string{"metadata.name: required: is required (want a name)"}, name("a")},
 		{"generateName only", func(p *corev1.Pod, _ *corev1.Container) { p.Name, p.GenerateName = "", "web-" },
-			[]string{`metadata.name: required: is required: generateName makes no name here, a manifest names one pod (got generateName "web-", want a name)`},
+			[]string{`metadata.name: required: is required: generateName makes no name here, a manifest names one object (got generateName "web-", want a name)`},
 			func(p *corev1.Pod, _ *corev1.Container) { p.GenerateName = "web-" }},
 		{"name too long", name(strings.Repeat("a", 254)),
 			[]string{`metadata.name: invalid-name: must be no more than 253 characters (got "` + strings.Repeat("a", 80) + `"... of 254 bytes)`},

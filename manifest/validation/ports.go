@@ -89,9 +89,9 @@ func (c *checker) hostPort(p *corev1.ContainerPort, at *field.Path) {
 
 // hostPorts refuses two containers that would be up together and want the
 // same port of the host. Init containers that end run alone.
-func (c *checker) hostPorts(s *corev1.PodSpec) {
+func (c *checker) hostPorts(s *corev1.PodSpec, at *field.Path) {
 	together := map[string]*field.Path{}
-	for here, k := range Containers(s) {
+	for here, k := range Containers(s, at) {
 		taken := together
 		if pod.RoleOf(c.pod, k.Name) == pod.RoleInit {
 			taken = map[string]*field.Path{}

@@ -86,7 +86,7 @@ func TestProbeAnnotations(t *testing.T) {
 		{"other container", set("readiness.probe.podstead.dev/web", "1s"), noProbe("readiness.probe.podstead.dev/web"), set(key, "1s")},
 		{"no kind", set(".probe.podstead.dev/app", "1s"), append([]string{
 			`metadata.annotations[.probe.podstead.dev/app]: invalid-name: prefix part a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*') (got ".probe.podstead.dev/app")`,
-		}, noProbe(".probe.podstead.dev/app")...), set("probe.podstead.dev/app", "1s")},
+		}, noProbe(".probe.podstead.dev/app")...), set("probe.example.com/app", "1s")},
 	})
 }
 

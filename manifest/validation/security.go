@@ -62,7 +62,7 @@ func (c *checker) nonRoot(s *corev1.SecurityContext, at *field.Path) {
 	nonRoot, user, userAt := s.RunAsNonRoot, s.RunAsUser, at.Child("runAsUser")
 	if p := c.pod.Spec.SecurityContext; p != nil {
 		if user == nil {
-			user, userAt = p.RunAsUser, field.NewPath("spec", "securityContext", "runAsUser")
+			user, userAt = p.RunAsUser, c.at.Child("spec", "securityContext", "runAsUser")
 		}
 		if nonRoot == nil {
 			nonRoot = p.RunAsNonRoot

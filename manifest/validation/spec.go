@@ -15,6 +15,7 @@ func (c *checker) spec(s *corev1.PodSpec, at *field.Path) {
 	oneOf(c, at.Child("restartPolicy"), s.RestartPolicy,
 		corev1.RestartPolicyAlways, corev1.RestartPolicyOnFailure, corev1.RestartPolicyNever)
 	c.durations(s, at)
+	c.placement(s, at)
 	c.hostNames(s, at)
 	c.dns(s, at)
 	if s.HostPID && isTrue(s.ShareProcessNamespace) {

@@ -1,5 +1,5 @@
-// Package validation says what is wrong with a pod before anything of it is
-// started: everything that the Kubernetes API server would refuse in the
+// Package validation says what is wrong with an object before anything of it
+// is started: everything that the Kubernetes API server would refuse in the
 // fields that podstead supports, and what a single server can tell without
 // asking the host. It is pure; whether a field is supported at all is decided
 // by package manifest.
@@ -16,7 +16,7 @@ import (
 	"github.com/podstead/podstead/pod"
 )
 
-// Error is one thing that is wrong with one field of a pod.
+// Error is one thing that is wrong with one field of an object.
 type Error struct {
 	// Field is the path in Kubernetes' notation: spec.containers[0].image,
 	// and for entries of maps metadata.labels[app] or limits[memory].
@@ -40,21 +40,27 @@ func (e Error) String() string {
 	return strings.TrimPrefix(line, ": ")
 }
 
-// Limits bounds what one pod may ask for where Kubernetes has no bound or a
-// server may choose its own.
+// Limits bounds what one object may ask for where Kubernetes has no bound or
+// a server may choose its own.
 type Limits struct {
 	// GraceSeconds is the largest terminationGracePeriodSeconds.
 	GraceSeconds int64
-	// Containers is the largest number of containers over all lists.
+	// Containers is the largest number of containers over all lists of a pod.
 	Containers int
+	// Replicas is the largest number of pods of one workload.
+	Replicas int32
 }
 
-// DefaultLimits returns a grace period of at most one hour and at most 1,000
-// containers.
-func DefaultLimits() Limits { return Limits{GraceSeconds: 3600, Containers: 1000} }
+// DefaultLimits returns a grace period of at most one hour, and at most 1,000
+// containers and replicas.
+func DefaultLimits() Limits { return Limits{GraceSeconds: 3600, Containers: 1000, Replicas: 1000} }
 
 // Pod returns everything that is wrong with a pod within DefaultLimits.
 func Pod(p *corev1.Pod) []Error { return DefaultLimits().Pod(p) }
+
+// Object returns everything that is wrong with an object of any kind within
+// DefaultLimits.
+func Object(o *pod.Object) []Error { return DefaultLimits().Object(o) }
 
 // Pod returns everything that is wrong with a pod: all at once, in the order
 // metadata, spec, volumes, init containers, containers. The same pod always
@@ -63,20 +69,52 @@ func Pod(p *corev1.Pod) []Error { return DefaultLimits().Pod(p) }
 func (l Limits) Pod(p *corev1.Pod) []Error {
 	c := &checker{limits: l, pod: p}
 	c.metadata(&p.ObjectMeta, field.NewPath("metadata"))
-	spec := field.NewPath("spec")
-	c.spec(&p.Spec, spec)
-	c.volumes(p.Spec.Volumes, spec.Child("volumes"))
-	c.containers(&p.Spec, spec)
+	c.probeAnnotations(p.Annotations, field.NewPath("metadata", "annotations"))
+	c.ownAnnotations(p.Annotations, field.NewPath("metadata", "annotations"), nil)
+	c.whole(&p.Spec)
 	return c.errs
 }
 
-// checker collects what is wrong with one pod.
+// Object returns everything that is wrong with an object of any kind, in the
+// order of its fields. Its fields with a default are set. Like Pod, it always
+// gives the same list and changes nothing.
+func (l Limits) Object(o *pod.Object) []Error {
+	c := &checker{limits: l}
+	switch {
+	case o.Pod != nil:
+		return l.Pod(o.Pod)
+	case o.Deployment != nil:
+		c.deployment(o.Deployment)
+	case o.ReplicaSet != nil:
+		c.replicaSet(o.ReplicaSet)
+	case o.DaemonSet != nil:
+		c.daemonSet(o.DaemonSet)
+	case o.Service != nil:
+		c.service(o.Service)
+	case o.EndpointSlice != nil:
+		c.endpointSlice(o.EndpointSlice)
+	}
+	return c.errs
+}
+
+// checker collects what is wrong with one object.
 type checker struct {
 	limits Limits
-	pod    *corev1.Pod
-	errs   []Error
+	// pod is the pod that is looked at: the object itself, or what a template
+	// stands for, whose fields are then below at.
+	pod  *corev1.Pod
+	at   *field.Path
+	errs []Error
 	// rootReported: the pod's own runAsUser was refused already.
 	rootReported bool
+}
+
+// whole checks all of a pod but its metadata.
+func (c *checker) whole(s *corev1.PodSpec) {
+	spec := c.at.Child("spec")
+	c.spec(s, spec)
+	c.volumes(s.Volumes, spec.Child("volumes"))
+	c.containers(s, spec)
 }
 
 // finding is what an Error says beside its field and reason.
@@ -119,11 +157,13 @@ func oneOf[T ~string](c *checker, at *field.Path, value T, allowed ...T) {
 	c.refuse(at, pod.ReasonInvalid, finding{"is not a known value", quote(string(value)), anyOf(words)})
 }
 
-// inRange refuses a number outside low..high.
-func (c *checker) inRange(at *field.Path, reason pod.Reason, value, low, high int64) {
-	if value < low || value > high {
-		c.refuse(at, reason, finding{"is out of range", strconv.FormatInt(value, 10), fmt.Sprintf("%d to %d", low, high)})
+// inRange refuses a number outside low..high and tells whether it was within.
+func (c *checker) inRange(at *field.Path, reason pod.Reason, value, low, high int64) bool {
+	if value >= low && value <= high {
+		return true
 	}
+	c.refuse(at, reason, finding{"is out of range", strconv.FormatInt(value, 10), fmt.Sprintf("%d to %d", low, high)})
+	return false
 }
 
 // longestGot keeps a hostile value from filling logs and terminals.

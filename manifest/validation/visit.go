@@ -7,11 +7,11 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// Containers visits every container of a pod with its field path, over all
-// lists: init containers, containers, ephemeral containers. Whatever judges
-// containers goes through here, so that no list is forgotten.
-func Containers(s *corev1.PodSpec) iter.Seq2[*field.Path, *corev1.Container] {
-	spec := field.NewPath("spec")
+// Containers visits every container of a pod's spec, which stands at the given
+// path, with its own path, over all lists: init containers, containers,
+// ephemeral containers. Whatever judges containers goes through here, so that
+// no list is forgotten.
+func Containers(s *corev1.PodSpec, spec *field.Path) iter.Seq2[*field.Path, *corev1.Container] {
 	return func(yield func(*field.Path, *corev1.Container) bool) {
 		for i := range s.InitContainers {
 			if !yield(spec.Child("initContainers").Index(i), &s.InitContainers[i]) {

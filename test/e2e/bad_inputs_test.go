@@ -50,6 +50,9 @@ func judgeBad(t *testing.T, h *harness.Host, client *api.Client, file, good stri
 	if err != nil {
 		t.Fatal(err)
 	}
+	if noWorkload(content) {
+		content = append(content, "\n---\n"+good...)
+	}
 	h.Write("case.yaml", string(content))
 	defer func() {
 		h.Write("case.yaml", good)
@@ -121,11 +124,20 @@ func badByPod(t *testing.T) map[pod.Key][]string {
 func keyOf(content []byte) pod.Key {
 	result := parser.Parse(content, parser.Options{})
 	for _, failed := range result.Failed {
-		if failed.Key != (pod.Key{}) {
-			return failed.Key
+		if failed.Key != (pod.ObjectKey{}) && !noWorkload(content) {
+			return failed.Key.Key
 		}
 	}
 	return pod.Key{Namespace: "default", Name: "web"}
+}
+
+// noWorkload tells manifests of which nothing that is wrong can be what became
+// of a pod: the pod stands beside it.
+func noWorkload(content []byte) bool {
+	result := parser.Parse(content, parser.Options{})
+	return !slices.ContainsFunc(result.Failed, func(f parser.FailedDocument) bool {
+		return f.Key.Kind == "" || f.Key.Kind.IsWorkload()
+	})
 }
 
 func inNamespace(yaml, namespace string) string {

@@ -37,7 +37,7 @@ func host() pod.Snapshot {
 		Sources: []pod.SourceState{
 			{Name: "files", Kind: "directory", Location: "/m", Synced: true, LastSuccess: noon.Add(-4 * time.Second), Pods: make([]pod.Desired, 3),
 				Problems: []pod.Problem{brokenCrash()}},
-			{Name: "fleet", Kind: "url", Location: "https://fleet/pods", Error: "no answer within 10s", ErrorReason: "timeout", Held: []pod.Key{{Name: "a"}, {Name: "b"}}},
+			{Name: "fleet", Kind: "url", Location: "https://fleet/pods", Error: "no answer within 10s", ErrorReason: "timeout", Held: []pod.ObjectKey{{Kind: pod.KindPod, Key: pod.Key{Name: "a"}}, {Kind: pod.KindPod, Key: pod.Key{Name: "b"}}}},
 		},
 		Images: []pod.ImageView{
 			{Ref: "docker.io/library/nginx:1"},

@@ -218,7 +218,11 @@ func writeSourceProblems(w io.Writer, s api.Source) {
 		fmt.Fprintf(w, "\n%s: %s\n", s.Name, printer.Clean(s.Error))
 	}
 	if len(s.Held) > 0 {
-		fmt.Fprintf(w, "\n%s: its last answer leaves out %d pods at once, which are kept until the next answers say so too\n", s.Name, len(s.Held))
+		what := "pods"
+		if slices.ContainsFunc(s.Held, func(k pod.ObjectKey) bool { return k.Kind != pod.KindPod }) {
+			what = "objects"
+		}
+		fmt.Fprintf(w, "\n%s: its last answer leaves out %d %s at once, which are kept until the next answers say so too\n", s.Name, len(s.Held), what)
 	}
 	for _, p := range s.Problems {
 		fmt.Fprintf(w, "\n%s\n", printer.Clean(p.String()))

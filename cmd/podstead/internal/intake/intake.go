@@ -7,8 +7,6 @@ import (
 	"cmp"
 	"slices"
 
-	corev1 "k8s.io/api/core/v1"
-
 	"github.com/podstead/podstead/agent/plan"
 	"github.com/podstead/podstead/manifest"
 	"github.com/podstead/podstead/manifest/policy"
@@ -20,10 +18,10 @@ import (
 // Parser returns the parser of files or answers of up to maxBytes (the size
 // of a manifest file when that is 0) for a source of the given level.
 func Parser(maxBytes int, level policy.Level) source.Parser {
-	judge := func(p *corev1.Pod) []validation.Error { return policy.Check(p, level) }
+	judge := func(o *pod.Object) []validation.Error { return policy.Check(o, level) }
 	return func(data []byte, origin pod.Origin) source.Parsed {
 		r := manifest.Parse(data, manifest.Options{Origin: origin, MaxBytes: maxBytes, Check: judge})
-		parsed := source.Parsed{Pods: r.Pods, Problems: r.Problems}
+		parsed := source.Parsed{Pods: r.Pods, Objects: r.Objects, Problems: r.Problems}
 		for _, f := range r.Failed {
 			parsed.Failed = append(parsed.Failed, source.Failed(f))
 		}
@@ -33,7 +31,7 @@ func Parser(maxBytes int, level policy.Level) source.Parser {
 
 // Limits returns how much a source of the given level may want in all.
 func Limits(level policy.Level) source.Limits {
-	return func(pods []pod.Desired) []pod.Problem { return policy.CheckSource(pods, level) }
+	return func(objects []pod.Object) []pod.Problem { return policy.CheckSource(objects, level) }
 }
 
 // File is a manifest file's content under its name.
@@ -48,14 +46,18 @@ type File struct {
 func Check(files []File, level policy.Level) []pod.Problem {
 	var problems []pod.Problem
 	state := pod.SourceState{Synced: true}
+	var all []pod.Object
 	parse := Parser(0, level)
 	for _, f := range files {
 		parsed := parse(f.Data, pod.Origin{File: f.Name})
 		problems = append(problems, parsed.Problems...)
 		state.Pods = append(state.Pods, parsed.Pods...)
+		state.Objects = append(state.Objects, parsed.Objects...)
+		all = append(all, parsed.All()...)
 	}
-	problems = append(problems, policy.CheckSource(state.Pods, level)...)
+	problems = append(problems, policy.CheckSource(all, level)...)
 	problems = append(problems, plan.Merge([]pod.SourceState{state}, nil).Conflicts...)
+	problems = append(problems, plan.MergeObjects([]pod.SourceState{state}, nil).Conflicts...)
 	order := map[string]int{}
 	for i, f := range files {
 		order[f.Name] = i

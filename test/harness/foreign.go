@@ -13,10 +13,10 @@ import (
 const foreignRules = `
 table inet warehouse {
 	set staff { type ipv4_addr; flags interval; elements = { 192.0.2.0/28, 198.51.100.7 } }
-	chain passing { type filter hook forward priority 10; policy accept; ip saddr @staff accept comment "another program's" }
+	chain passing { type filter hook forward priority 10; policy accept; ip saddr @staff accept comment "another program's"; }
 	chain leaving { type filter hook output priority 10; policy accept; }
 }
-table ip warehouse { chain masked { type nat hook postrouting priority 90; policy accept; oifname "warehouse0" masquerade; } }
+table ip warehouse { chain masked { type nat hook postrouting priority 90; policy accept; oifname "warehouse0" masquerade; }; }
 `
 
 // amongForeignRules runs the tests and then looks whether the rules of another

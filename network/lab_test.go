@@ -28,7 +28,7 @@ import (
 )
 
 // The tests run in a network namespace of their own, which is the host.
-func TestMain(m *testing.M) { harness.Main(m) }
+func TestMain(m *testing.M) { harness.MainOfRules(m) }
 
 // Addresses of the lab: the host and a client outside on one link.
 const (

@@ -30,11 +30,19 @@ const (
 // return. What is to be fetched from the machine's network is fetched before,
 // since the namespaces have none; the tests run even if that fails.
 func Main(m *testing.M, fetch ...func(context.Context) error) {
+	stages(func() int { return amongForeignRules(m) }, fetch)
+}
+
+// MainOfRules is Main for tests that flush everybody's rules, so that those of
+// another program can't be kept beside them.
+func MainOfRules(m *testing.M) { stages(m.Run, nil) }
+
+func stages(test func() int, fetch []func(context.Context) error) {
 	switch os.Getenv(stageEnv) {
 	case stageInit:
 		os.Exit(initProcess())
 	case stageTest:
-		os.Exit(amongForeignRules(m))
+		os.Exit(test())
 	default:
 		for _, f := range fetch {
 			if err := f(context.Background()); err != nil {

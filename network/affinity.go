@@ -101,6 +101,7 @@ func client(set string, raw json.RawMessage) *knftables.Element {
 	if json.Unmarshal(raw, &e) != nil || e.Elem.Val == "" || e.Elem.Timeout == 0 {
 		return nil
 	}
-	times := fmt.Sprintf(" timeout %ds expires %ds", e.Elem.Timeout, max(e.Elem.Expires, 1))
+	// The timeout is that of the first connection, and may have been another.
+	times := fmt.Sprintf(" timeout %ds expires %ds", max(e.Elem.Timeout, e.Elem.Expires), max(e.Elem.Expires, 1))
 	return &knftables.Element{Set: set, Key: []string{e.Elem.Val + times}}
 }

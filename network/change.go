@@ -10,12 +10,23 @@ import (
 )
 
 // whole deletes the table and makes it anew, in one transaction. Clients stay
-// with their endpoints.
+// with their endpoints, unless the kernel does not take them.
 func (t *table) whole(ctx context.Context, want *ruleset) error {
 	clients, err := t.clients(ctx, want)
 	if err != nil {
 		return err
 	}
+	err = t.anew(ctx, want, clients)
+	if err != nil && len(clients) > 0 && ctx.Err() == nil {
+		err = t.anew(ctx, want, nil)
+	}
+	if err != nil {
+		return fmt.Errorf("set nftables table inet %s: %w", t.name, err)
+	}
+	return nil
+}
+
+func (t *table) anew(ctx context.Context, want *ruleset, clients []*knftables.Element) error {
 	tx := t.nft.NewTransaction()
 	tx.Add(&knftables.Table{})
 	tx.Delete(&knftables.Table{})
@@ -24,10 +35,7 @@ func (t *table) whole(ctx context.Context, want *ruleset) error {
 	for _, e := range clients {
 		tx.Add(e)
 	}
-	if err := t.nft.Run(ctx, tx); err != nil {
-		return fmt.Errorf("set nftables table inet %s: %w", t.name, err)
-	}
-	return nil
+	return t.nft.Run(ctx, tx)
 }
 
 // difference changes the table from what it is to what is wanted, in one

@@ -10,38 +10,24 @@ import (
 	"sigs.k8s.io/knftables"
 )
 
-// affinityPrefix begins the names of what one Service alone has: chains, and
-// the sets of clients that stay with an endpoint.
-const affinityPrefix = "affinity/"
+// clientsSuffix ends the names of the sets of clients that stay with an
+// endpoint, which the kernel fills and empties.
+const clientsSuffix = "/clients"
 
-// stick keeps clients with their endpoints: each endpoint has a set of the
-// clients that it served, which the kernel fills and empties.
-func (s serviceRules) stick(e entry) {
-	key := e.service.Key
-	chain := fmt.Sprintf("%s%s/%s/%d/%s/%s", affinityPrefix, key.Namespace, key.Name, e.port.Port, protocol(e.port.Protocol), e.family.protocol)
-	entered := false
-	for _, ip := range append(e.clusterIPs, e.hostIPs...) {
-		entered = s.enter(e, services, chain, protocol(e.port.Protocol), ip.String(), port(e.port.Port)) || entered
-	}
-	if e.port.NodePort != 0 {
-		entered = s.enter(e, nodePorts, chain, protocol(e.port.Protocol), port(e.port.NodePort)) || entered
-	}
-	if !entered {
-		return
-	}
+func ofClients(set string) bool { return strings.HasSuffix(set, clientsSuffix) }
+
+// stick keeps clients with the endpoint that served them before.
+func (s serviceRules) stick(e *entry) {
 	var known, drawn []string
 	for i, to := range e.endpoints {
-		name := chain + "/" + identifier(to)
-		s.set(name, e.family.address, knftables.DynamicFlag, knftables.TimeoutFlag)
-		s.chains[name] = &chainRules{chain: &knftables.Chain{Name: name}, rules: []string{
-			fmt.Sprintf("update @%s { %s saddr timeout %ds }", name, e.family.word, int(e.service.Affinity.Seconds())),
-			fmt.Sprintf("meta l4proto %s dnat %s to %s", protocol(e.port.Protocol), e.family.word, to),
-		}}
-		known = append(known, fmt.Sprintf("%s saddr @%s goto %[2]s", e.family.word, name))
-		drawn = append(drawn, fmt.Sprintf("%d : goto %s", i, name))
+		chain := e.chain() + "/" + identifier(to)
+		clients := chain + clientsSuffix
+		s.set(clients, e.family.address, knftables.DynamicFlag, knftables.TimeoutFlag)
+		s.add(chain, fmt.Sprintf("update @%s { %s saddr timeout %ds }", clients, e.family.word, int(e.service.Affinity.Seconds())), e.lead(to))
+		known = append(known, fmt.Sprintf("%s saddr @%s goto %s", e.family.word, clients, chain))
+		drawn = append(drawn, fmt.Sprintf("%d : goto %s", i, chain))
 	}
-	s.chains[chain] = &chainRules{chain: &knftables.Chain{Name: chain}, rules: append(known,
-		fmt.Sprintf("numgen random mod %d vmap { %s }", len(drawn), strings.Join(drawn, ", ")))}
+	s.add(e.chain(), append(known, fmt.Sprintf("numgen random mod %d vmap { %s }", len(drawn), strings.Join(drawn, ", ")))...)
 }
 
 // identifier writes an endpoint as nftables takes it in a name: it knows no
@@ -53,11 +39,11 @@ func identifier(to netip.AddrPort) string {
 // clients are those that stay with endpoints now, as elements that can be
 // added to a table that is set whole: they have what is left of their time.
 func (t *table) clients(ctx context.Context, want *ruleset) ([]*knftables.Element, error) {
-	any := false
+	some := false
 	for name := range want.sets {
-		any = any || strings.HasPrefix(name, affinityPrefix)
+		some = some || ofClients(name)
 	}
-	if !any {
+	if !some {
 		return nil, nil
 	}
 	out, err := nftOutput(ctx, "-j", "list", "table", "inet", t.name)
@@ -77,7 +63,7 @@ func (t *table) clients(ctx context.Context, want *ruleset) ([]*knftables.Elemen
 	}
 	var all []*knftables.Element
 	for _, o := range listed.Nftables {
-		if o.Set == nil || !strings.HasPrefix(o.Set.Name, affinityPrefix) || want.sets[o.Set.Name] == nil {
+		if o.Set == nil || !ofClients(o.Set.Name) || want.sets[o.Set.Name] == nil {
 			continue
 		}
 		for _, raw := range o.Set.Elem {

@@ -83,13 +83,6 @@ type Event struct {
 	Message string
 }
 
-// DefaultPodCIDRs are the ranges of pods' addresses where none are
-// configured: outside of what clouds, Kubernetes, Docker, Podman and VPNs use
-// by default.
-func DefaultPodCIDRs() []netip.Prefix {
-	return []netip.Prefix{netip.MustParsePrefix("10.117.0.0/16"), netip.MustParsePrefix("fd5b:3c1e:9a27:117::/64")}
-}
-
 // Network makes, finds and removes the networks of pods. Its methods may be
 // called at the same time for different pods.
 type Network struct {

@@ -18,6 +18,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// DefaultPodCIDRs are the ranges of pods' addresses where none are
+// configured: outside of what clouds, Kubernetes, Docker, Podman and VPNs use
+// by default.
+func DefaultPodCIDRs() []netip.Prefix {
+	return []netip.Prefix{netip.MustParsePrefix("10.117.0.0/16"), netip.MustParsePrefix("fd5b:3c1e:9a27:117::/64")}
+}
+
 // DefaultServiceCIDRs are the ranges of Services' addresses where none are
 // configured, beside those of pods.
 func DefaultServiceCIDRs() []netip.Prefix {

@@ -13,9 +13,8 @@ import (
 )
 
 // ruleset is the content of our table: sets, chains with their rules, and
-// elements. What is there of chains and rules follows from the configuration
-// of the Network, but for those that a Service's number of endpoints or its
-// affinity asks for; elements follow from pods and Services.
+// elements. Elements follow from pods and Services, and so do the chains of
+// Services; all else follows from the configuration of the Network.
 type ruleset struct {
 	// sets are *knftables.Set and *knftables.Map; the name says which type.
 	sets     map[string]knftables.Object
@@ -61,7 +60,7 @@ func (n *Network) render(c pod.NetworkConfig, inUse []netip.Prefix, hostIPs []st
 		s.names(n.cfg.NamesPort)
 	}
 	for i := range c.Services {
-		s.add(&c.Services[i])
+		s.service(&c.Services[i])
 	}
 	r.order = slices.Sorted(maps.Keys(r.elements))
 	return r
@@ -112,8 +111,9 @@ func (r *ruleset) guard(metadata bool) {
 		r.add(chain, "ip daddr 169.254.169.254 drop", "ip6 daddr fd00:ec2::254 drop")
 	}
 	// What neighbors say to one another needs them; the host has a route to
-	// all of them through that very link.
-	r.add(chain, "ip6 saddr { ::, fe80::/10 } meta l4proto ipv6-icmp return", "ip6 saddr { ::, fe80::/10 } drop", "fib saddr . iif oif missing drop")
+	// all of them through that very link. ICMPv6 is 58, which nft takes on hosts
+	// without /etc/protocols as well.
+	r.add(chain, "ip6 saddr { ::, fe80::/10 } meta l4proto 58 return", "ip6 saddr { ::, fe80::/10 } drop", "fib saddr . iif oif missing drop")
 }
 
 // translate: addresses of Services and ports of the host lead to pods, from
@@ -135,7 +135,7 @@ func (r *ruleset) translate(inUse []netip.Prefix) {
 		"dnat ip6 to meta l4proto . ip6 daddr . th dport map @"+ipPorts+"6",
 		"fib daddr type local dnat ip to meta l4proto . th dport map @"+ports+"4",
 		"fib daddr type local dnat ip6 to meta l4proto . th dport map @"+ports+"6")
-	r.balance()
+	r.find()
 }
 
 // rewriteSources gives connections an address that answers come back to: what
@@ -220,14 +220,7 @@ func (r *ruleset) element(e *knftables.Element) {
 
 func (r *ruleset) has(key string, e *knftables.Element) bool {
 	own, ok := r.elements[key]
-	return ok && slices.Equal(own.Value, e.Value) && comment(own) == comment(e)
-}
-
-func comment(e *knftables.Element) string {
-	if e.Comment == nil {
-		return ""
-	}
-	return *e.Comment
+	return ok && slices.Equal(own.Value, e.Value)
 }
 
 // equal compares two tables; of sets the names say all.

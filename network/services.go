@@ -16,64 +16,32 @@ import (
 // Names of the table's sets and maps for Services; all are of one family and
 // end in 4 or 6.
 const (
-	services      = "services"       // protocol, address and port → how its endpoints share
-	endpoints     = "endpoints"      // number, protocol, address and port → that endpoint
-	nodePorts     = "node-ports"     // protocol and port → how its endpoints share
-	nodeEndpoints = "node-endpoints" // number, protocol and port → that endpoint
-	refused       = "refused"        // protocol, address of the host and port without endpoints
-	refusedPorts  = "refused-ports"  // protocol and port of any address of the host without endpoints
-	outside       = "outside"        // endpoints that are no pods: protocol, address and port
+	services     = "services"      // protocol, address and port → the chain of a Service's port
+	nodePorts    = "node-ports"    // protocol and port of any address of the host → the same
+	refused      = "refused"       // protocol, address of the host and port without endpoints
+	refusedPorts = "refused-ports" // protocol and port of any address of the host without endpoints
+	outside      = "outside"       // endpoints that are no pods: protocol, address and port
 )
 
 func (r *ruleset) declareServices() {
 	for _, f := range families() {
-		at := f.word + " daddr . th dport"
 		r.mapping(services+f.digit, "inet_proto . "+f.address+" . inet_service : verdict")
 		r.mapping(nodePorts+f.digit, "inet_proto . inet_service : verdict")
-		r.numbered(endpoints+f.digit, "meta l4proto . "+at, at)
-		r.numbered(nodeEndpoints+f.digit, "meta l4proto . th dport", at)
 		r.set(refused+f.digit, "inet_proto . "+f.address+" . inet_service")
 		r.set(refusedPorts+f.digit, "inet_proto . inet_service")
 		r.set(outside+f.digit, "inet_proto . "+f.address+" . inet_service")
 	}
 }
 
-// numbered declares a map whose keys begin with a number that is drawn.
-func (r *ruleset) numbered(name, key, value string) {
-	r.sets[name] = &knftables.Map{Name: name, TypeOf: "numgen random mod 2 . " + key + " : " + value}
-}
-
-// balance leads to endpoints. All Services are in maps; what shares traffic
-// among n endpoints is one chain for all Services that have n.
-func (r *ruleset) balance() {
+// find leads to the chains of Services' ports, by one look each however many
+// there are.
+func (r *ruleset) find() {
 	for _, f := range families() {
 		at := fmt.Sprintf("meta l4proto . %s daddr . th dport vmap @%s", f.word, services+f.digit)
 		r.add("cluster-ips", at)
 		r.add("host-ips", at)
 		r.add("node-ports", fmt.Sprintf("meta nfproto %s meta l4proto . th dport vmap @%s", f.protocol, nodePorts+f.digit))
 	}
-}
-
-// share returns the chain that gives each of n endpoints an equal share of
-// what comes to an address of a Service, shareOfPort to a port of the host.
-func (r *ruleset) share(n int) string {
-	name := fmt.Sprintf("share-%d", n)
-	if r.chains[name] == nil {
-		for _, f := range families() {
-			r.add(name, fmt.Sprintf("dnat %s to numgen random mod %d . meta l4proto . %[1]s daddr . th dport map @%[3]s", f.word, n, endpoints+f.digit))
-		}
-	}
-	return name
-}
-
-func (r *ruleset) shareOfPort(n int) string {
-	name := fmt.Sprintf("share-node-port-%d", n)
-	if r.chains[name] == nil {
-		for _, f := range families() {
-			r.add(name, fmt.Sprintf("meta nfproto %s dnat %s to numgen random mod %d . meta l4proto . th dport map @%s", f.protocol, f.word, n, nodeEndpoints+f.digit))
-		}
-	}
-	return name
 }
 
 // serviceRules adds Services to a table.
@@ -105,15 +73,14 @@ func insideOf(c pod.NetworkConfig, ranges []netip.Prefix, hostIPs []string) func
 	}
 }
 
-func (s serviceRules) add(service *pod.Service) {
+func (s serviceRules) service(service *pod.Service) {
 	clusterIPs := slices.DeleteFunc(parse(service.ClusterIPs), func(ip netip.Addr) bool { return !within(s.inUse, ip) })
 	hostIPs := parse(service.HostIPs)
 	for i := range service.Ports {
 		p := &service.Ports[i]
 		for _, six := range []bool{false, true} {
 			of := func(ip netip.Addr) bool { return ip.Is6() == six }
-			e := entry{service: service, port: p, family: familyIf(six), clusterIPs: only(clusterIPs, of), hostIPs: only(hostIPs, of), endpoints: endpointsOf(p, six)}
-			s.entry(e)
+			s.entry(&entry{service: service, port: p, family: familyIf(six), clusterIPs: only(clusterIPs, of), hostIPs: only(hostIPs, of), endpoints: endpointsOf(p, six)})
 		}
 		if forwarded := s.forwarder && p.Protocol == corev1.ProtocolTCP; p.NodePort != 0 && !forwarded {
 			s.element(&knftables.Element{Set: loopback + "6", Key: []string{protocol(p.Protocol), port(p.NodePort)}})
@@ -130,7 +97,7 @@ type entry struct {
 	endpoints           []netip.AddrPort
 }
 
-func (s serviceRules) entry(e entry) {
+func (s serviceRules) entry(e *entry) {
 	d, proto := e.family.digit, protocol(e.port.Protocol)
 	if len(e.endpoints) == 0 {
 		for _, ip := range e.hostIPs {
@@ -150,44 +117,52 @@ func (s serviceRules) entry(e entry) {
 			s.element(&knftables.Element{Set: loopback + d, Key: []string{proto, port(e.port.NodePort)}})
 		}
 	}
-	if e.service.Affinity > 0 {
-		s.stick(e)
-		return
-	}
+	// A Service's port leads to its endpoints whatever address was asked for.
+	chain, entered := e.chain(), false
 	for _, ip := range slices.Concat(e.clusterIPs, e.hostIPs) {
-		s.lead(e, services, endpoints, s.share(len(e.endpoints)), proto, ip.String(), port(e.port.Port))
+		entered = s.enter(services+d, chain, proto, ip.String(), port(e.port.Port)) || entered
 	}
 	if e.port.NodePort != 0 {
-		s.lead(e, nodePorts, nodeEndpoints, s.shareOfPort(len(e.endpoints)), proto, port(e.port.NodePort))
+		entered = s.enter(nodePorts+d, chain, proto, port(e.port.NodePort)) || entered
+	}
+	switch {
+	case !entered:
+	case e.service.Affinity > 0:
+		s.stick(e)
+	default:
+		s.add(chain, e.share())
 	}
 }
 
-// lead leads a key to a chain and, with a number before it, to endpoints.
-func (s serviceRules) lead(e entry, to, numbered, chain string, key ...string) {
-	if !s.enter(e, to, chain, key...) {
-		return
-	}
-	for i, ep := range e.endpoints {
-		s.element(&knftables.Element{
-			Map: numbered + e.family.digit, Key: append([]string{port(int32(i))}, key...),
-			Value: []string{ep.Addr().String(), port(int32(ep.Port()))},
-		})
-	}
+// enter leads a key to a chain. It tells whether it could: the first Service
+// that has a key keeps it.
+func (s serviceRules) enter(to, chain string, key ...string) bool {
+	e := &knftables.Element{Map: to, Key: key, Value: []string{"goto " + chain}}
+	s.element(e)
+	return s.elements[to+" "+strings.Join(key, " . ")] == e
 }
 
-// enter leads a key to a chain, with the Service's name for people. It tells
-// whether it could: the first Service that has a key keeps it.
-func (s serviceRules) enter(e entry, to, chain string, key ...string) bool {
-	name := e.service.Key.String()
-	if e.port.Name != "" {
-		name += ":" + e.port.Name
+// chain is the name of the chain that leads to the endpoints.
+func (e *entry) chain() string {
+	return fmt.Sprintf("service/%s/%s/%d/%s/%s", e.service.Key.Namespace, e.service.Key.Name, e.port.Port, protocol(e.port.Protocol), e.family.protocol)
+}
+
+// lead is the rule that leads to one endpoint.
+func (e *entry) lead(to netip.AddrPort) string {
+	return fmt.Sprintf("meta l4proto %s dnat %s to %s", protocol(e.port.Protocol), e.family.word, to)
+}
+
+// share is the rule that gives each endpoint an equal share.
+func (e *entry) share() string {
+	if len(e.endpoints) == 1 {
+		return e.lead(e.endpoints[0])
 	}
-	if len(name) > knftables.CommentLengthMax {
-		name = name[:knftables.CommentLengthMax]
+	drawn := make([]string, len(e.endpoints))
+	for i, to := range e.endpoints {
+		drawn[i] = fmt.Sprintf("%d : %s . %d", i, to.Addr(), to.Port())
 	}
-	element := &knftables.Element{Map: to + e.family.digit, Key: key, Value: []string{"goto " + chain}, Comment: &name}
-	s.element(element)
-	return s.elements[element.Map+" "+strings.Join(key, " . ")] == element
+	return fmt.Sprintf("meta l4proto %s dnat %s to numgen random mod %d map { %s }",
+		protocol(e.port.Protocol), e.family.word, len(drawn), strings.Join(drawn, ", "))
 }
 
 // names leads those who ask for names to the server on the host.
@@ -195,7 +170,7 @@ func (s serviceRules) names(serverPort uint16) {
 	service := &pod.Service{Key: pod.Key{Namespace: "kube-system", Name: "kube-dns"}}
 	for _, ip := range NameServers(s.inUse) {
 		for _, proto := range []corev1.Protocol{corev1.ProtocolUDP, corev1.ProtocolTCP} {
-			s.entry(entry{
+			s.entry(&entry{
 				service: service, port: &pod.ServicePort{Name: "dns-" + protocol(proto), Protocol: proto, Port: 53}, family: familyOf(ip),
 				clusterIPs: []netip.Addr{ip}, endpoints: []netip.AddrPort{netip.AddrPortFrom(ip, serverPort)},
 			})

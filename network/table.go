@@ -246,7 +246,7 @@ func (t *table) list(ctx context.Context) (*listing, error) {
 		text := strings.TrimSpace(line)
 		switch {
 		case strings.HasPrefix(text, "set "):
-			clients = strings.HasPrefix(text, "set "+affinityPrefix)
+			clients = ofClients(strings.TrimSuffix(text, " {"))
 		case clients && strings.HasPrefix(text, "elements = "):
 			skip = true
 		}

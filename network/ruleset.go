@@ -108,7 +108,7 @@ func (r *ruleset) guard(metadata bool) {
 	r.base(chain, knftables.FilterType, knftables.PreroutingHook, knftables.RawPriority)
 	r.add(chain, fmt.Sprintf("iifgroup != %d return", linkGroup), "ip daddr 127.0.0.0/8 drop", "ip6 daddr ::1 drop")
 	if !metadata {
-		r.add(chain, "ip daddr 169.254.169.254 drop", "ip6 daddr fd00:ec2::254 drop")
+		r.add(chain, "ip daddr 169.254.169.254 drop", fmt.Sprintf("ip6 daddr %s drop", metadata6()))
 	}
 	// What neighbors say to one another needs them; the host has a route to
 	// all of them through that very link. ICMPv6 is 58, which nft takes on hosts

@@ -264,6 +264,32 @@ func TestSetLeavesOutWhatItCannotUseOfServices(t *testing.T) {
 	reaches(t, host, "tcp", at(outside4, servicePort), "outside") // nobody's address is taken
 }
 
+// TestServicesLeadToNothingThatIsGuarded: a manifest must not open to pods and
+// to the outside what they can't reach themselves.
+func TestServicesLeadToNothingThatIsGuarded(t *testing.T) {
+	l := newLab(t, network.Config{})
+	a := l.pod("a")
+	got := make(chan string, 100)
+	for _, ip := range []string{"127.0.0.1", "::1"} {
+		record(t, host, at(ip, 80), got)
+	}
+	forbidden := []string{"127.0.0.1", "127.1.2.3", "::1", "::ffff:127.0.0.1", "169.254.169.254", "fd00:ec2::254", "169.254.1.1", "fe80::1", "0.0.0.0", "::", "224.0.0.1"}
+	err := l.Set(t.Context(), with([]node{a}, service(forbidden...)))
+	for _, ip := range forbidden {
+		if err == nil || !strings.Contains(err.Error(), "endpoint "+ip+" is on the host's loopback or") {
+			t.Errorf("Set = %v, want %s named", err, ip)
+		}
+	}
+	for from, to := range map[string]string{a.path: cluster4, l.outside: host4, host: cluster4} {
+		for _, proto := range []string{"tcp", "udp"} {
+			refusesAtOnce(t, from, proto, at(to, servicePort))
+		}
+	}
+	record(t, a.path, ":7777", got)
+	send(t, host, "", at(a.v4, 7777), "good")
+	onlyArrives(t, got, "good")
+}
+
 func TestFlushedServicesComeBack(t *testing.T) {
 	l := newLab(t, network.Config{})
 	a := l.pod("a")

@@ -204,16 +204,27 @@ func within(ranges []netip.Prefix, ip netip.Addr) bool {
 	return slices.ContainsFunc(ranges, func(p netip.Prefix) bool { return p.Contains(ip) })
 }
 
-// endpointsOf are the endpoints of one family.
+// endpointsOf are the endpoints of one family that traffic may be sent to.
 func endpointsOf(p *pod.ServicePort, six bool) []netip.AddrPort {
 	var of []netip.AddrPort
 	for _, e := range p.Endpoints {
-		if ip, err := netip.ParseAddr(e.IP); err == nil && ip.Unmap().Is6() == six {
+		if ip, err := netip.ParseAddr(e.IP); err == nil && ip.Unmap().Is6() == six && mayServe(ip.Unmap()) {
 			of = append(of, netip.AddrPortFrom(ip.Unmap(), uint16(e.Port)))
 		}
 	}
 	return of
 }
+
+// mayServe keeps Services from leading to what pods must not reach, such as
+// the host's loopback: to the rules that guard it, a pod's packet is still on
+// its way to the Service.
+func mayServe(ip netip.Addr) bool {
+	return ip.IsGlobalUnicast() && ip != metadata6()
+}
+
+// metadata6 is the metadata service of clouds in IPv6; that in IPv4 is
+// link-local.
+func metadata6() netip.Addr { return netip.MustParseAddr("fd00:ec2::254") }
 
 // checkServices names what can't be used of Services. Ranges that can't be had
 // matter to those alone that have an address there.
@@ -241,8 +252,10 @@ func (n *Network) checkServices(c pod.NetworkConfig, inUse []netip.Prefix, unusa
 		}
 		for _, p := range s.Ports {
 			for _, e := range p.Endpoints {
-				if _, err := netip.ParseAddr(e.IP); err != nil {
+				if ip, err := netip.ParseAddr(e.IP); err != nil {
 					errs = append(errs, fmt.Errorf("network of Service %s: endpoint %q is no IP address: it is left out", s.Key, e.IP))
+				} else if !mayServe(ip.Unmap()) {
+					errs = append(errs, fmt.Errorf("network of Service %s: endpoint %s is on the host's loopback or link-local, multicast, unspecified or a metadata service: it is left out", s.Key, ip))
 				}
 			}
 		}

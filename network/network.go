@@ -112,7 +112,7 @@ func New(cfg Config) (*Network, error) {
 		cfg.PodCIDRs = DefaultPodCIDRs()
 	}
 	if len(cfg.ServiceCIDRs) == 0 {
-		cfg.ServiceCIDRs = DefaultServiceCIDRs()
+		cfg.ServiceCIDRs = DefaultServiceCIDRs(cfg.PodCIDRs)
 	}
 	if err := errors.Join(checkRanges(cfg.PodCIDRs), checkServiceRanges(cfg.ServiceCIDRs, cfg.PodCIDRs)); err != nil {
 		return nil, fmt.Errorf("network: %w", err)

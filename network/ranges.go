@@ -26,9 +26,26 @@ func DefaultPodCIDRs() []netip.Prefix {
 }
 
 // DefaultServiceCIDRs are the ranges of Services' addresses where none are
-// configured, beside those of pods.
-func DefaultServiceCIDRs() []netip.Prefix {
-	return []netip.Prefix{netip.MustParsePrefix("10.118.0.0/16"), netip.MustParsePrefix("fd5b:3c1e:9a27:118::/112")}
+// configured: one of each family that pods have, beside their own default or
+// wherever that leaves room.
+func DefaultServiceCIDRs(pods []netip.Prefix) []netip.Prefix {
+	var ranges []netip.Prefix
+	for _, choices := range [][]string{
+		{"10.118.0.0/16", "10.119.0.0/16", "172.29.0.0/16"},
+		{"fd5b:3c1e:9a27:118::/112", "fd5b:3c1e:9a27:119::/112", "fdb8:41d2:6e0a:118::/112"},
+	} {
+		for _, text := range choices {
+			r := netip.MustParsePrefix(text)
+			if !slices.ContainsFunc(pods, func(p netip.Prefix) bool { return p.Addr().Is6() == r.Addr().Is6() }) {
+				break
+			}
+			if !slices.ContainsFunc(pods, r.Overlaps) {
+				ranges = append(ranges, r)
+				break
+			}
+		}
+	}
+	return ranges
 }
 
 // CheckServiceCIDR tells what is wrong with a range of Services' addresses, in

@@ -40,6 +40,21 @@ func TestNewRefusesRangesOfServices(t *testing.T) {
 	}
 }
 
+// TestDefaultRangesOfServices: they never collide with those that somebody
+// chose for pods before there were any.
+func TestDefaultRangesOfServices(t *testing.T) {
+	for _, tc := range []struct{ pods, want []netip.Prefix }{
+		{network.DefaultPodCIDRs(), prefixes("10.118.0.0/16", "fd5b:3c1e:9a27:118::/112")},
+		{prefixes("10.60.0.0/20"), prefixes("10.118.0.0/16")},
+		{prefixes("10.118.3.0/24", "fd5b:3c1e:9a27:118::/64"), prefixes("10.119.0.0/16", "fd5b:3c1e:9a27:119::/112")},
+		{prefixes("10.0.0.0/8", "fd5b:3c1e:9a27::/48"), prefixes("172.29.0.0/16", "fdb8:41d2:6e0a:118::/112")},
+	} {
+		if got := network.DefaultServiceCIDRs(tc.pods); !slices.Equal(got, tc.want) {
+			t.Errorf("beside pods in %v: %v, want %v", tc.pods, got, tc.want)
+		}
+	}
+}
+
 // TestRangeOfServicesThatIsInUse: addresses of others are not taken; what
 // does not need the range works, and all of it when the route is gone.
 func TestRangeOfServicesThatIsInUse(t *testing.T) {
@@ -128,7 +143,7 @@ func TestNamesAreForPodsAndTheHost(t *testing.T) {
 	l := newLab(t, network.Config{NamesPort: 10053})
 	a := l.pod("a")
 	l.offer([]node{a})
-	for _, server := range network.NameServers(network.DefaultServiceCIDRs()) {
+	for _, server := range network.NameServers(network.DefaultServiceCIDRs(network.DefaultPodCIDRs())) {
 		serve(t, host, netip.AddrPortFrom(server, 10053).String(), "names")
 	}
 	serve(t, host, ":9053", "host")

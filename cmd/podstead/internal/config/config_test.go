@@ -94,7 +94,7 @@ sources:
 		Restart:    Restart{Base: Duration(10 * time.Second), Max: Duration(5 * time.Minute), Reset: Duration(10 * time.Minute)},
 		Logs:       Logs{MaxSize: 10 << 20, MaxFiles: 5},
 		CgroupRoot: "/podstead", PidsLimit: 1024, Parallelism: Parallelism{Starts: 8, Pulls: 3},
-		Network: Network{PodCIDRs: network.DefaultPodCIDRs(), Masquerade: true},
+		Network: Network{PodCIDRs: network.DefaultPodCIDRs(), ServiceCIDRs: network.DefaultServiceCIDRs(network.DefaultPodCIDRs()), Masquerade: true},
 		Metrics: Metrics{Enabled: true, Address: "127.0.0.1:9255"},
 		OnExit:  "keep", Log: Log{Level: "info", Format: "auto"},
 	}

@@ -13,31 +13,13 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
-)
 
-// Files in the folder through which the server is told what to do.
-const (
-	// ZoneFile has the records that it knows by itself.
-	ZoneFile = "zone"
-	// SettingsFile has Settings.
-	SettingsFile = "settings.json"
+	"github.com/podstead/podstead/network/names/handover"
 )
-
-// Settings say how the server works. When they change, it ends, to be started
-// anew.
-type Settings struct {
-	// Listen are the addresses at which it answers by UDP and TCP; the host
-	// need not have them yet.
-	Listen []netip.AddrPort `json:"listen"`
-	// Own are further addresses that lead to it, of which it must not ask.
-	Own []netip.Addr `json:"own,omitempty"`
-	// ResolvConf is the host's resolv.conf, /etc/resolv.conf if empty.
-	ResolvConf string `json:"resolvConf,omitempty"`
-}
 
 // Config says where the server finds its files.
 type Config struct {
-	// Dir is the folder with ZoneFile and SettingsFile.
+	// Dir is the folder with what package handover says.
 	Dir string
 	// Restore is a channel of requests to hand over the sockets again; nil for
 	// none.
@@ -85,8 +67,8 @@ func Run(ctx context.Context, cfg Config) error {
 	return err
 }
 
-func newServer(cfg Config, settings *Settings) *Server {
-	own := settings.Own
+func newServer(cfg Config, settings *handover.Settings) *Server {
+	var own []netip.Addr
 	for _, at := range settings.Listen {
 		own = append(own, at.Addr())
 	}
@@ -95,7 +77,7 @@ func newServer(cfg Config, settings *Settings) *Server {
 		resolvConf = "/etc/resolv.conf"
 	}
 	return &Server{
-		zone:    &watched[*zone]{path: filepath.Join(cfg.Dir, ZoneFile), read: readZone, failed: cfg.Warn},
+		zone:    &watched[*zone]{path: filepath.Join(cfg.Dir, handover.ZoneFile), read: readZone, failed: cfg.Warn},
 		forward: newForwarder(&watched[[]string]{path: resolvConf, read: upstreams(own), failed: cfg.Warn}),
 	}
 }
@@ -112,12 +94,12 @@ func readZone(path string) (*zone, error) {
 // settingsTime is how often it is looked whether the settings are others.
 const settingsTime = 5 * time.Second
 
-func waitForSettings(ctx context.Context, cfg Config) (*Settings, os.FileInfo, error) {
-	path := filepath.Join(cfg.Dir, SettingsFile)
+func waitForSettings(ctx context.Context, cfg Config) (*handover.Settings, os.FileInfo, error) {
+	path := filepath.Join(cfg.Dir, handover.SettingsFile)
 	for {
 		text, err := os.ReadFile(path)
 		if err == nil {
-			var s Settings
+			var s handover.Settings
 			info, statErr := os.Stat(path)
 			if err := errors.Join(statErr, json.Unmarshal(text, &s)); err != nil {
 				return nil, nil, fmt.Errorf("read %s: %w", path, err)
@@ -149,7 +131,7 @@ func attend(ctx context.Context, cfg Config, open *sockets, had os.FileInfo) err
 				cfg.Warn(err)
 			}
 		case <-ticker.C:
-			if now, err := os.Stat(filepath.Join(cfg.Dir, SettingsFile)); err == nil && !os.SameFile(now, had) {
+			if now, err := os.Stat(filepath.Join(cfg.Dir, handover.SettingsFile)); err == nil && !os.SameFile(now, had) {
 				return ErrSettings
 			}
 		}

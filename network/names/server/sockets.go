@@ -12,6 +12,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/podstead/podstead/network/names/handover"
 )
 
 // sockets are what questions come through, for each address one of UDP and
@@ -30,7 +32,7 @@ func (s *sockets) close() {
 	}
 }
 
-// handed are the sockets that were handed over, by protocol and address, as
+// handed are the sockets that were handed over, by name, as
 // systemd does it (sd_listen_fds(3)).
 func handed() map[string]*os.File {
 	files := map[string]*os.File{}
@@ -49,7 +51,7 @@ func handed() map[string]*os.File {
 			continue
 		}
 		if at := addressOf(name); at.IsValid() {
-			files[key(map[int]string{unix.SOCK_DGRAM: "udp", unix.SOCK_STREAM: "tcp"}[kind], at)] = os.NewFile(uintptr(fd), at.String())
+			files[handover.SocketName(map[int]string{unix.SOCK_DGRAM: "udp", unix.SOCK_STREAM: "tcp"}[kind], at)] = os.NewFile(uintptr(fd), at.String())
 		}
 	}
 	return files
@@ -65,8 +67,6 @@ func addressOf(name unix.Sockaddr) netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-func key(protocol string, at netip.AddrPort) string { return protocol + " " + at.String() }
-
 // open takes the sockets that were handed over and makes those that were not.
 // It tells which it made, for whoever is to keep them; what was handed over
 // and is not needed is closed.
@@ -78,7 +78,7 @@ func open(ctx context.Context, listen []netip.AddrPort, handed map[string]*os.Fi
 		for name, f := range handed {
 			_ = f.Close()
 			if taken[name] == nil && err == nil {
-				err = tell("FDSTOREREMOVE=1\nFDNAME=" + storeName(name))
+				err = tell("FDSTOREREMOVE=1\nFDNAME=" + name)
 			}
 		}
 		if err != nil {
@@ -92,10 +92,10 @@ func open(ctx context.Context, listen []netip.AddrPort, handed map[string]*os.Fi
 	}}
 	for _, at := range listen {
 		var packets net.PacketConn
-		if f := handed[key("udp", at)]; f != nil {
+		if f := handed[handover.SocketName("udp", at)]; f != nil {
 			packets, err = net.FilePacketConn(f)
 		} else if packets, err = config.ListenPacket(ctx, "udp", at.String()); err == nil {
-			fresh[key("udp", at)] = packets.(*net.UDPConn)
+			fresh[handover.SocketName("udp", at)] = packets.(*net.UDPConn)
 		}
 		if err != nil {
 			return nil, nil, fmt.Errorf("listen on %s by UDP: %w", at, err)
@@ -104,10 +104,10 @@ func open(ctx context.Context, listen []netip.AddrPort, handed map[string]*os.Fi
 		s.udp = append(s.udp, conn)
 		_ = conn.SetReadBuffer(1 << 20) // As much of it as the host allows.
 		var l net.Listener
-		if f := handed[key("tcp", at)]; f != nil {
+		if f := handed[handover.SocketName("tcp", at)]; f != nil {
 			l, err = net.FileListener(f)
 		} else if l, err = config.Listen(ctx, "tcp", at.String()); err == nil {
-			fresh[key("tcp", at)] = l.(*net.TCPListener)
+			fresh[handover.SocketName("tcp", at)] = l.(*net.TCPListener)
 		}
 		if err != nil {
 			return nil, nil, fmt.Errorf("listen on %s by TCP: %w", at, err)
@@ -117,14 +117,14 @@ func open(ctx context.Context, listen []netip.AddrPort, handed map[string]*os.Fi
 	return s, fresh, nil
 }
 
-// all are the sockets by protocol and address.
+// all are the sockets by name.
 func (s *sockets) all() map[string]syscall.Conn {
 	conns := map[string]syscall.Conn{}
 	for _, c := range s.udp {
-		conns[key("udp", c.LocalAddr().(*net.UDPAddr).AddrPort())] = c
+		conns[handover.SocketName("udp", c.LocalAddr().(*net.UDPAddr).AddrPort())] = c
 	}
 	for _, l := range s.tcp {
-		conns[key("tcp", l.Addr().(*net.TCPAddr).AddrPort())] = l
+		conns[handover.SocketName("tcp", l.Addr().(*net.TCPAddr).AddrPort())] = l
 	}
 	return conns
 }
@@ -176,12 +176,7 @@ func withDescriptors(conns []syscall.Conn, fds []int, f func([]int) error) error
 func store(conns map[string]syscall.Conn) error {
 	var errs []error
 	for name, c := range conns {
-		errs = append(errs, tell("FDSTORE=1\nFDNAME="+storeName(name), c))
+		errs = append(errs, tell("FDSTORE=1\nFDNAME="+name, c))
 	}
 	return errors.Join(errs...)
-}
-
-// storeName writes a name as systemd takes it: without colons and blanks.
-func storeName(name string) string {
-	return strings.NewReplacer(" ", "-", ":", ".", "[", "", "]", "").Replace(name)
 }

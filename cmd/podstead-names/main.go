@@ -32,6 +32,8 @@ func main() {
 }
 
 func run(dir string) error {
+	// It may have been started by the number of a file.
+	_ = os.WriteFile("/proc/self/comm", []byte("podstead-names"), 0)
 	// Whatever the messages of pods do to us, nothing is to be gained by it.
 	// Where that can't be had it goes without.
 	_, _, _ = syscall.AllThreadsSyscall(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0)

@@ -24,19 +24,25 @@ func (s *supervisor) start(ctx context.Context) (*process, error) {
 	if err := s.bind(ctx); err != nil {
 		return nil, fmt.Errorf("start the server of names: %w", err)
 	}
+	// Folder and program may be below a folder that only we may enter.
 	dir, err := os.Open(s.cfg.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("start the server of names: %w", err)
 	}
 	defer dir.Close()
-	files := append(s.held(), dir)
-	// The folder may be below one that only we may enter.
-	at := fmt.Sprintf("/proc/self/fd/%d", 2+len(files))
-	cmd := exec.Command(s.cfg.Binary, "--dir", s.cfg.Dir, "--at", at)
-	cmd.Args[0] = program
-	cmd.Dir, cmd.ExtraFiles, cmd.Stderr = "/", files, os.Stderr
-	cmd.Env = []string{fmt.Sprintf("LISTEN_FDS=%d", len(files)-1), "NOTIFY_SOCKET=" + filepath.Join(at, socketFile)}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	binary, err := os.Open(s.cfg.Binary)
+	if err != nil {
+		return nil, fmt.Errorf("start the server of names: %w", err)
+	}
+	defer binary.Close()
+	sockets := s.held()
+	descriptor := func(n int) string { return fmt.Sprintf("/proc/self/fd/%d", 3+len(sockets)+n) }
+	cmd := &exec.Cmd{
+		Path: descriptor(1), Args: []string{program, "--dir", s.cfg.Dir, "--at", descriptor(0)},
+		Dir: "/", ExtraFiles: append(sockets, dir, binary), Stderr: os.Stderr,
+		Env:         []string{fmt.Sprintf("LISTEN_FDS=%d", len(sockets)), "NOTIFY_SOCKET=" + filepath.Join(descriptor(0), socketFile)},
+		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
+	}
 	if os.Geteuid() == 0 {
 		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: nobody, Gid: nobody}
 	}

@@ -118,7 +118,7 @@ func waitForSettings(ctx context.Context, cfg Config) (*handover.Settings, os.Fi
 }
 
 // attend hands the sockets over again when it is asked to, and ends when the
-// settings are others.
+// settings are others, which it looks for then at once.
 func attend(ctx context.Context, cfg Config, open *sockets, had os.FileInfo) error {
 	ticker := time.NewTicker(settingsTime)
 	defer ticker.Stop()
@@ -131,9 +131,9 @@ func attend(ctx context.Context, cfg Config, open *sockets, had os.FileInfo) err
 				cfg.Warn(err)
 			}
 		case <-ticker.C:
-			if now, err := os.Stat(filepath.Join(cfg.Dir, handover.SettingsFile)); err == nil && !os.SameFile(now, had) {
-				return ErrSettings
-			}
+		}
+		if now, err := os.Stat(filepath.Join(cfg.Dir, handover.SettingsFile)); err == nil && !os.SameFile(now, had) {
+			return ErrSettings
 		}
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"os"
 	"strconv"
-	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -136,20 +135,17 @@ func tell(message string, conns ...syscall.Conn) error {
 	if path == "" {
 		return nil
 	}
-	if strings.HasPrefix(path, "@") {
-		path = "\x00" + path[1:]
-	}
-	socket, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: path, Net: "unixgram"})
+	socket, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("notify %s: %w", path, err)
 	}
-	defer socket.Close()
+	defer unix.Close(socket)
 	return withDescriptors(conns, nil, func(fds []int) error {
 		var rights []byte
 		if len(fds) > 0 {
 			rights = unix.UnixRights(fds...)
 		}
-		if _, _, err := socket.WriteMsgUnix([]byte(message), rights, nil); err != nil {
+		if err := unix.Sendmsg(socket, []byte(message), rights, &unix.SockaddrUnix{Name: path}, 0); err != nil {
 			return fmt.Errorf("notify %s: %w", path, err)
 		}
 		return nil

@@ -138,6 +138,28 @@ func TestConnectionsOfAnEndpointThatLeaves(t *testing.T) {
 	}
 }
 
+// TestUDPForgetsAServiceThatWent: also one that went while there was no
+// podstead.
+func TestUDPForgetsAServiceThatWent(t *testing.T) {
+	l := newLab(t, network.Config{})
+	a, b := l.pod("a"), l.pod("b")
+	serve(t, a.path, ":80", "a")
+	for _, restart := range []bool{false, true} {
+		l.offer([]node{a, b}, service(a.v4, a.v6))
+		c := dial(t, b.path, "udp", at(cluster4, servicePort))
+		if name, err := c.speak(); name != "a" {
+			t.Fatalf("%q answers, %v", name, err)
+		}
+		if restart {
+			l.restart(network.Config{})
+		}
+		l.offer([]node{a, b})
+		if name, err := c.speak(); err == nil {
+			t.Errorf("restart %v: %q answers for a Service that is gone", restart, name)
+		}
+	}
+}
+
 // TestUDPFindsItsFirstEndpoint: a client that began before there was any.
 func TestUDPFindsItsFirstEndpoint(t *testing.T) {
 	l := newLab(t, network.Config{})

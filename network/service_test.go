@@ -262,6 +262,12 @@ func TestSetLeavesOutWhatItCannotUseOfServices(t *testing.T) {
 	reaches(t, l.outside, "tcp", at(host4, nodePort), "a")
 	serve(t, l.outside, ":8000", "outside")
 	reaches(t, host, "tcp", at(outside4, servicePort), "outside") // nobody's address is taken
+	thief := service(a.v4)
+	thief.ClusterIPs, thief.HostIPs = []string{host4}, nil
+	if err := l.Set(t.Context(), with([]node{a}, thief)); err == nil || !strings.Contains(err.Error(), host4) {
+		t.Errorf("Set = %v, want %s named", err, host4)
+	}
+	silent(t, l.outside, "tcp", at(host4, servicePort))
 }
 
 // TestServicesLeadToNothingThatIsGuarded: a manifest must not open to pods and

@@ -85,6 +85,35 @@ func TestClientsStayWithTheirEndpoint(t *testing.T) {
 	}
 }
 
+// TestClientsAreNoChange: that the kernel notes clients is nobody's doing, and
+// no reason to set anything but what changes.
+func TestClientsAreNoChange(t *testing.T) {
+	l := newLab(t, network.Config{})
+	a := l.pod("a")
+	serve(t, a.path, ":80", "a")
+	l.run()
+	l.offer([]node{a}, sticky(time.Hour, a.v4))
+	handles := func() string {
+		return run(t, "nft", append([]string{"-a", "list", "chain"}, append(ourTable(t), "host-ports")...)...)
+	}
+	i := 0
+	eventually(t, 4*patience, func() error {
+		i++
+		answers(t, l.outside, "tcp", at(host4, nodePort), 1)
+		nft(t, fmt.Sprintf("add table ip other%d", i)) // which makes us look at ours
+		before := handles()
+		c := with([]node{a}, sticky(time.Hour, a.v4))
+		c.Pods[0].Ports = both("", int32(9000+i), 80)
+		if err := l.Set(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+		if after := handles(); after != before {
+			return fmt.Errorf("all was set anew:\n%s\nbefore\n%s", after, before)
+		}
+		return nil
+	})
+}
+
 // TestClientsMayGoElsewhereLater: the time counts from the last connection.
 func TestClientsMayGoElsewhereLater(t *testing.T) {
 	l := newLab(t, network.Config{})

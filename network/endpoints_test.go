@@ -221,9 +221,11 @@ func TestEndpointsOutside(t *testing.T) {
 		reaches(t, host, proto, at("127.0.0.1", nodePort), "host")
 	}
 	// Without pods the rules stay for others.
+	l.offer([]node{a}, service(outside4, outside6))
 	if err := l.Remove(t.Context(), a.uid); err != nil {
 		t.Fatal(err)
 	}
+	reaches(t, host, "tcp", at(cluster6, servicePort), "outside")
 	l.offer(nil, service(outside4, outside6))
 	reaches(t, host, "tcp", at(cluster6, servicePort), "outside")
 	l.offer(nil)

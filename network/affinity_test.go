@@ -2,6 +2,7 @@ package network_test
 
 import (
 	"fmt"
+	"net"
 	"testing"
 	"time"
 
@@ -93,21 +94,28 @@ func TestClientsAreNoChange(t *testing.T) {
 	serve(t, a.path, ":80", "a")
 	l.run()
 	l.offer([]node{a}, sticky(time.Hour, a.v4))
-	handles := func() string {
-		return run(t, "nft", append([]string{"-a", "list", "chain"}, append(ourTable(t), "host-ports")...)...)
-	}
 	i := 0
 	eventually(t, 4*patience, func() error {
 		i++
-		answers(t, l.outside, "tcp", at(host4, nodePort), 1)
+		time.Sleep(100 * time.Millisecond) // Run looks at what was set, before another client comes.
+		within(t, l.outside, func() error {
+			ip := fmt.Sprintf("192.0.2.%d", 10+i)
+			run(t, "ip", "addr", "add", ip+"/24", "dev", "eth0")
+			d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(ip)}}
+			c, err := d.Dial("tcp", at(host4, nodePort))
+			if err != nil {
+				return err
+			}
+			return c.Close()
+		})
 		nft(t, fmt.Sprintf("add table ip other%d", i)) // which makes us look at ours
-		before := handles()
+		before := tables(t)
 		c := with([]node{a}, sticky(time.Hour, a.v4))
 		c.Pods[0].Ports = both("", int32(9000+i), 80)
 		if err := l.Set(t.Context(), c); err != nil {
 			t.Fatal(err)
 		}
-		if after := handles(); after != before {
+		if after := tables(t); after != before {
 			return fmt.Errorf("all was set anew:\n%s\nbefore\n%s", after, before)
 		}
 		return nil

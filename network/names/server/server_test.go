@@ -1,8 +1,10 @@
 package server_test
 
 import (
+	"errors"
 	"fmt"
 	"net"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -359,6 +361,13 @@ func TestOneClientIsNoBurden(t *testing.T) {
 		}
 		defer c.Close()
 		conns = append(conns, c)
+	}
+	last := conns[len(conns)-1]
+	if err := last.SetReadDeadline(time.Now().Add(2 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := last.Read(make([]byte, 1)); errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("one client has %d connections", len(conns))
 	}
 	otherTCP := &dns.Client{Net: "tcp", Timeout: 10 * time.Second, Dialer: &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP("127.0.0.9")}}}
 	m := new(dns.Msg)

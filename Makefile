@@ -25,9 +25,9 @@ deps: ## install what the host lacks: runc, nftables, iproute2
 	@./scripts/deps
 
 .PHONY: build
-build: ## build bin/podstead, its logger and pause, and the containerd and shim that belong to it
+build: ## build bin/podstead, its logger, pause and server of names, and the containerd and shim that belong to it
 	@mkdir -p $(BIN)
-	go build -ldflags '$(LDFLAGS)' -tags '$(TAGS)' -o $(BIN)/ ./cmd/podstead ./cmd/podstead-logger ./cmd/podstead-pause
+	go build -ldflags '$(LDFLAGS)' -tags '$(TAGS)' -o $(BIN)/ ./cmd/podstead ./cmd/podstead-logger ./cmd/podstead-pause ./cmd/podstead-names
 	go build -ldflags '-s -w' -tags '$(CONTAINERD_TAGS)' -o $(BIN)/ $(CONTAINERD)/cmd/containerd $(CONTAINERD)/cmd/containerd-shim-runc-v2
 
 .PHONY: packages

@@ -117,7 +117,7 @@ func (a *addresses) claim(uid types.UID, link int, six bool) ([]netip.Addr, erro
 // take gives the pod the next free address after the one given last: an
 // address comes back as late as can be, when nobody talks to its last holder.
 func (a *addresses) take(p *pool, uid types.UID, link int) error {
-	if err := overlap(p.prefix); err != nil {
+	if err := overlap(p.prefix, forPods(), false); err != nil {
 		return err
 	}
 	for candidate := range p.candidates() {

@@ -62,7 +62,7 @@ func (n *Network) forwardLoopback(ctx context.Context) error {
 }
 
 // loopbackTargets is where each port on [::1] leads: the pod's IPv6 address,
-// or its other one.
+// or its other one; or a Service.
 func loopbackTargets(c pod.NetworkConfig) map[int32]netip.AddrPort {
 	targets := map[int32]netip.AddrPort{}
 	forEachPort(c, func(ips []netip.Addr, m pod.PortMapping) {
@@ -71,7 +71,25 @@ func loopbackTargets(c pod.NetworkConfig) map[int32]netip.AddrPort {
 		}
 		targets[m.HostPort] = netip.AddrPortFrom(ips[len(ips)-1], uint16(m.ContainerPort))
 	})
+	for i := range c.Services {
+		for _, p := range c.Services[i].Ports {
+			if _, taken := targets[p.NodePort]; !taken && p.NodePort != 0 && p.Protocol == corev1.ProtocolTCP {
+				targets[p.NodePort] = serviceTarget(&c.Services[i], &p)
+			}
+		}
+	}
 	return targets
+}
+
+// serviceTarget is a Service's address of a family in which it has endpoints,
+// where the kernel shares among them; or else the port on 127.0.0.1.
+func serviceTarget(s *pod.Service, p *pod.ServicePort) netip.AddrPort {
+	for _, ip := range parse(s.ClusterIPs) {
+		if len(endpointsOf(p, ip.Is6())) > 0 {
+			return netip.AddrPortFrom(ip, uint16(p.Port))
+		}
+	}
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(p.NodePort))
 }
 
 func reconcile(ctx context.Context, served *sync.WaitGroup, running map[int32]*forwarder, want map[int32]netip.AddrPort) error {

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"syscall"
@@ -123,10 +124,12 @@ func (n *Network) sortHost(lost, other chan<- struct{}) func(*syscall.NetlinkMes
 		case unix.RTM_DELADDR:
 			tell(lost)
 		case unix.RTM_NEWROUTE, unix.RTM_DELROUTE:
-			if !likeOurs(m.Data) {
+			if n.isWay(m.Data) || likeOurs(m.Data) {
+				if kind == unix.RTM_DELROUTE {
+					tell(lost)
+				}
+			} else {
 				tell(other)
-			} else if kind == unix.RTM_DELROUTE {
-				tell(lost)
 			}
 		case unix.RTM_NEWNETCONF:
 			tell(lost)
@@ -152,6 +155,12 @@ func likeOurs(data []byte) bool {
 		bits = 128
 	}
 	return data[1] == bits && data[5] == unix.RTPROT_STATIC
+}
+
+// isWay tells of routes to the ranges of Services.
+func (n *Network) isWay(data []byte) bool {
+	dst, ok := netip.AddrFromSlice(attribute(data, unix.SizeofRtMsg, unix.RTA_DST))
+	return ok && data[5] == unix.RTPROT_STATIC && slices.Contains(n.ways.ranges, netip.PrefixFrom(dst, int(data[1])))
 }
 
 // attribute returns an attribute of a message of the kernel after its header,

@@ -93,6 +93,19 @@ func ourTable(t *testing.T) []string {
 	return nil
 }
 
+// tables lists tables of ours with the numbers that the kernel gave them: one
+// that was made anew has another.
+func tables(t *testing.T) string {
+	t.Helper()
+	var ours string
+	for text := range strings.SplitSeq(run(t, "nft", "-j", "list", "tables"), "}") {
+		if strings.Contains(text, `"podstead`) {
+			ours += text
+		}
+	}
+	return ours
+}
+
 func TestForeignRulesStayAsTheyAre(t *testing.T) {
 	l := newLab(t, network.Config{})
 	nft(t, foreignRules)

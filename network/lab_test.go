@@ -55,6 +55,11 @@ func newLab(t *testing.T, cfg network.Config) *lab {
 	l := &lab{T: t, dir: t.TempDir(), seen: make(chan network.Event, 100)}
 	l.outside = filepath.Join(l.dir, "outside")
 	nft(t, "flush ruleset")
+	for _, family := range []netlink.InetFamily{unix.AF_INET, unix.AF_INET6} { // pods of earlier labs had the same addresses
+		if _, err := netlink.ConntrackDeleteFilters(netlink.ConntrackTable, family, everything{}); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if err := nspin.Pin(map[nspin.Kind]string{nspin.Net: l.outside}, func() error { return up("lo") }); err != nil {
 		t.Fatal(err)
 	}
@@ -74,6 +79,11 @@ func newLab(t *testing.T, cfg network.Config) *lab {
 	t.Cleanup(l.removeAll)
 	return l
 }
+
+// everything matches all connections.
+type everything struct{}
+
+func (everything) MatchConntrackFlow(*netlink.ConntrackFlow) bool { return true }
 
 // restart is podstead that comes again: nothing but the kernel remembers.
 func (l *lab) restart(cfg network.Config) {

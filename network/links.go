@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
 
 // loopbackUp sets lo up in the namespace of the calling thread.
@@ -20,6 +21,9 @@ func loopbackUp() error {
 	}
 	return nil
 }
+
+// loopbackIndex is the index that the kernel gives lo in every namespace.
+const loopbackIndex = 1
 
 // HostIPs returns at most one address of the host per family, IPv4 first:
 // that of the link with the best default route, or else of the first link
@@ -65,7 +69,7 @@ func defaultLink(family int) (int, error) {
 // pick returns the first usable address of the preferred link, or of the
 // link with the lowest index; nil if there is none.
 func pick(addrs []netlink.Addr, preferred int) net.IP {
-	usable := slices.DeleteFunc(slices.Clone(addrs), func(a netlink.Addr) bool { return !a.IP.IsGlobalUnicast() })
+	usable := slices.DeleteFunc(slices.Clone(addrs), func(a netlink.Addr) bool { return !a.IP.IsGlobalUnicast() || onlyLocal(a) })
 	if len(usable) == 0 {
 		return nil
 	}
@@ -77,4 +81,10 @@ func pick(addrs []netlink.Addr, preferred int) net.IP {
 	}
 	slices.SortStableFunc(usable, func(a, b netlink.Addr) int { return cmp.Compare(rank(a), rank(b)) })
 	return usable[0].IP
+}
+
+// onlyLocal tells of addresses on lo that are not for the outside, such as
+// those at which pods ask for names.
+func onlyLocal(a netlink.Addr) bool {
+	return a.LinkIndex == loopbackIndex && (a.Scope == unix.RT_SCOPE_HOST || a.Flags&unix.IFA_F_DEPRECATED != 0)
 }

@@ -123,6 +123,9 @@ func (s *hostState) faults(w wire, link netlink.Link, addrs []netip.Addr) []stri
 // mendHost puts back what it can of the host's ends of pods' links, and tells
 // of pods that are cut off. It returns when to look again without a sign.
 func (n *Network) mendHost(told cuts) (time.Duration, error) {
+	if err := n.keepWays(); err != nil {
+		return again, err
+	}
 	held, err := n.addrs.holders()
 	if err != nil {
 		return anyway, err
@@ -155,6 +158,15 @@ func (n *Network) mendHost(told cuts) (time.Duration, error) {
 		}
 	}
 	return wait, n.keepForwarding()
+}
+
+// keepWays makes the ways to Services again that somebody took.
+func (n *Network) keepWays() error {
+	lost, err := n.ways.mend()
+	for _, r := range lost {
+		n.cfg.Report(Event{Message: fmt.Sprintf("somebody took from link lo the address of names or the route to the range of Services %s: it was put back", r)})
+	}
+	return err
 }
 
 // tellCutOff tells once what happened, and again, as long as it is so, that

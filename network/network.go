@@ -14,6 +14,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -40,6 +41,13 @@ type Config struct {
 	// PodCIDRs are the ranges of pods' addresses, at most one of each family;
 	// DefaultPodCIDRs if empty.
 	PodCIDRs []netip.Prefix
+	// ServiceCIDRs are the ranges of Services' addresses, at most one of each
+	// family, apart from those of pods; DefaultServiceCIDRs if empty.
+	ServiceCIDRs []netip.Prefix
+	// NamesPort is the port on which a name server of the host listens at each
+	// address that NameServers returns; it is led to from port 53 of these, and
+	// pods and the host alone reach it. 0 for none.
+	NamesPort uint16
 	// NoMasquerade lets pods' own addresses leave the host; otherwise others
 	// see the host's.
 	NoMasquerade bool
@@ -75,13 +83,6 @@ type Event struct {
 	Message string
 }
 
-// DefaultPodCIDRs are the ranges of pods' addresses where none are
-// configured: outside of what clouds, Kubernetes, Docker, Podman and VPNs use
-// by default.
-func DefaultPodCIDRs() []netip.Prefix {
-	return []netip.Prefix{netip.MustParsePrefix("10.117.0.0/16"), netip.MustParsePrefix("fd5b:3c1e:9a27:117::/64")}
-}
-
 // Network makes, finds and removes the networks of pods. Its methods may be
 // called at the same time for different pods.
 type Network struct {
@@ -90,6 +91,7 @@ type Network struct {
 	owner string
 	addrs *addresses
 	rules *table
+	ways  *serviceRanges
 	// wanted is what Set was last called with, for Run.
 	wanted *latest
 	warn   warnings
@@ -109,7 +111,10 @@ func New(cfg Config) (*Network, error) {
 	if len(cfg.PodCIDRs) == 0 {
 		cfg.PodCIDRs = DefaultPodCIDRs()
 	}
-	if err := checkRanges(cfg.PodCIDRs); err != nil {
+	if len(cfg.ServiceCIDRs) == 0 {
+		cfg.ServiceCIDRs = DefaultServiceCIDRs(cfg.PodCIDRs)
+	}
+	if err := errors.Join(checkRanges(cfg.PodCIDRs), checkServiceRanges(cfg.ServiceCIDRs, cfg.PodCIDRs)); err != nil {
 		return nil, fmt.Errorf("network: %w", err)
 	}
 	if cfg.HostIPs == nil {
@@ -128,7 +133,9 @@ func New(cfg Config) (*Network, error) {
 	dir := filepath.Join(cfg.RunDir, "netns")
 	return &Network{
 		cfg: cfg, dir: dir, owner: owner,
-		addrs: newAddresses(cfg.PodCIDRs, owner, records{dir, filepath.Join(cfg.RunDir, "netns-addresses")}), rules: newTable(tableName(cfg.RunDir, owner)), wanted: newLatest(), making: map[types.UID]int{},
+		addrs: newAddresses(cfg.PodCIDRs, owner, records{dir, filepath.Join(cfg.RunDir, "netns-addresses")}), rules: newTable(tableName(cfg.RunDir, owner)),
+		ways:   &serviceRanges{ranges: cfg.ServiceCIDRs, file: filepath.Join(cfg.RunDir, "service-ranges")},
+		wanted: newLatest(), making: map[types.UID]int{},
 	}, nil
 }
 
@@ -186,7 +193,8 @@ func (n *Network) ensure(ctx context.Context, w wire, p *corev1.Pod) ([]string, 
 		return nil, err
 	}
 	// A link that is made again has to carry what Set gave the one before.
-	if err := n.openLoopback(n.wantedOf(w.uid)); err != nil {
+	wanted, _ := n.wanted.last()
+	if err := n.openLoopback(wanted, w.uid); err != nil {
 		return nil, err
 	}
 	addrs, err := n.addrs.claim(w.uid, link.Attrs().Index, six)
@@ -208,7 +216,10 @@ func (n *Network) ensure(ctx context.Context, w wire, p *corev1.Pod) ([]string, 
 func (n *Network) prepareHost(ctx context.Context, uid types.UID, six bool) error {
 	n.preset.Lock()
 	defer n.preset.Unlock()
-	if err := n.rules.ensure(ctx, n.render(pod.NetworkConfig{})); err != nil {
+	// What keeps Services from having addresses is told by Set and Warnings, and
+	// holds no pod back.
+	inUse, _ := n.ways.use()
+	if err := n.rules.ensure(ctx, n.render(pod.NetworkConfig{}, inUse, nil)); err != nil {
 		return err
 	}
 	if err := forward(six); err != nil {
@@ -241,7 +252,18 @@ func (n *Network) tidy(ctx context.Context) (bool, error) {
 	if held, err := n.addrs.holders(); err != nil || len(held) > 0 || len(n.making) > 0 {
 		return false, err
 	}
-	return true, n.rules.remove(ctx)
+	return true, errors.Join(n.rules.remove(ctx), n.ways.leave())
+}
+
+// tidyAfterLast deletes the table after the last pod, unless Services need it.
+func (n *Network) tidyAfterLast(ctx context.Context) error {
+	n.setting.Lock()
+	defer n.setting.Unlock()
+	if wanted, _ := n.wanted.last(); len(wanted.Services) > 0 {
+		return nil
+	}
+	_, err := n.tidy(ctx)
+	return err
 }
 
 // ensureNamespace pins a namespace at path unless one is. Loopback is up and
@@ -263,7 +285,8 @@ func ensureNamespace(path string, sysctls []corev1.Sysctl) error {
 }
 
 // Remove takes the pod's link, routes and namespace away and frees its
-// addresses when they are gone; with the last pod, our table. A pod without
+// addresses when they are gone; with the last pod, and if there are no
+// Services, our table. A pod without
 // any is no error. Processes that are still in the namespace keep it alive,
 // out of reach.
 func (n *Network) Remove(ctx context.Context, uid types.UID) error {
@@ -283,7 +306,7 @@ func (n *Network) Remove(ctx context.Context, uid types.UID) error {
 	}
 	last, err := n.addrs.release(uid)
 	if err == nil && last {
-		_, err = n.tidy(ctx)
+		err = n.tidyAfterLast(ctx)
 	}
 	if err != nil {
 		return fmt.Errorf("network of pod %s: %w", uid, err)

@@ -65,9 +65,16 @@ func routedAddresses(links map[int]types.UID) (map[netip.Addr]types.UID, error) 
 // halves as VPNs set them, and all of IPv6's global or local addresses.
 func wide(p netip.Prefix) bool { return p.Bits() < 8 }
 
-// overlap refuses a range that the host has a route of its own into: pods
-// would take addresses of others.
-func overlap(r netip.Prefix) error {
+// purpose is what a range of addresses is for, and the field that sets it.
+type purpose struct{ what, field string }
+
+func forPods() purpose     { return purpose{"pods", "network.podCIDRs"} }
+func forServices() purpose { return purpose{"Services", "network.serviceCIDRs"} }
+
+// overlap refuses a range that the host has a route of its own into: pods and
+// Services would take addresses of others. Those on the host's loopback don't
+// count for a range that is in use there.
+func overlap(r netip.Prefix, p purpose, inUse bool) error {
 	routes, err := hostRoutes()
 	if err != nil {
 		return err
@@ -77,7 +84,7 @@ func overlap(r netip.Prefix) error {
 		return err
 	}
 	for _, other := range routes {
-		if wide(other.dst) || !other.dst.Overlaps(r) || ours[other.link] {
+		if wide(other.dst) || !other.dst.Overlaps(r) || ours[other.link] || inUse && other.link == loopbackIndex {
 			continue
 		}
 		through := "several links"
@@ -89,8 +96,8 @@ func overlap(r netip.Prefix) error {
 			through = l.Attrs().Name
 		}
 		return &pod.Refused{Reason: reasonNotReady, Message: fmt.Sprintf(
-			"the range of pods %s overlaps the host's route to %s through %s: choose another range in network.podCIDRs or remove the route; it is tried again",
-			r, other.dst, through)}
+			"the range of %s %s overlaps the host's route to %s through %s: choose another range in %s or remove the route; it is tried again",
+			p.what, r, other.dst, through, p.field)}
 	}
 	return nil
 }

@@ -14,33 +14,47 @@ import (
 	"github.com/podstead/podstead/pod"
 )
 
-// Set makes the host do for pods what c says, and nothing else: ports of the
-// host lead to pods, in one transaction, without breaking connections that
-// are open. Until the first Set, the rules of an earlier podstead stay as
-// they are. What can't be used of c is left out and told in the error, the
-// rest is done. It is idempotent; calls wait for one another.
+// Set makes the host do for pods and Services what c says, and nothing else,
+// in one transaction, without breaking connections that are open: ports of the
+// host and addresses of Services lead to pods. Until the first Set, the rules
+// of an earlier podstead stay as they are. What can't be used of c is left out
+// and told in the error, the rest is done. It is idempotent; calls wait for
+// one another.
+//
+// When it returns, new connections go to the endpoints of c. Connections of
+// TCP that are open go on to whoever they lead to, be it an endpoint or not;
+// those of UDP whose endpoint is none any more are forgotten, so that the
+// client's next packet finds another.
 func (n *Network) Set(ctx context.Context, c pod.NetworkConfig) error {
 	n.setting.Lock()
 	defer n.setting.Unlock()
-	if len(c.Pods) == 0 {
+	if len(c.Pods)+len(c.Services) == 0 {
 		if none, err := n.tidy(ctx); none || err != nil {
 			n.wanted.put(c)
 			return err
 		}
 	}
-	bad := check(c)
-	if err := n.rules.set(ctx, n.render(c)); err != nil {
+	inUse, bad := n.ways.use()
+	bad = errors.Join(check(c), n.checkServices(c, inUse, bad))
+	if err := n.rules.set(ctx, n.render(c, inUse, n.hostIPs(c))); err != nil {
 		return errors.Join(bad, err)
 	}
-	before, _ := n.wanted.get()
+	if len(c.Services) > 0 {
+		bad = errors.Join(bad, forward(ipv6Enabled())) // Pods see to it as well, if there are any.
+	}
+	before, known := n.wanted.last()
 	n.wanted.put(c)
-	return errors.Join(bad, n.openLoopback(c), forgetMoved(before, c))
+	return errors.Join(bad, n.openLoopback(c, ""), n.forgetMoved(before, c, known))
 }
 
-// wantedOf is the part of the configuration set last that is about a pod.
-func (n *Network) wantedOf(uid types.UID) pod.NetworkConfig {
-	c, _ := n.wanted.get()
-	return pod.NetworkConfig{Pods: slices.DeleteFunc(slices.Clone(c.Pods), func(p pod.PodNetwork) bool { return p.UID != uid })}
+// hostIPs are the addresses of pods on the host's network, which Services may
+// lead to.
+func (n *Network) hostIPs(c pod.NetworkConfig) []string {
+	if len(c.Services) == 0 {
+		return nil
+	}
+	ips, _ := n.cfg.HostIPs() // Without, they are taken for any other host's.
+	return ips
 }
 
 // check names what a configuration has that can't be used.
@@ -68,16 +82,26 @@ func checkPort(m pod.PortMapping) error {
 	return nil
 }
 
-// openLoopback lets links of pods with ports, and no others, carry answers to
-// the host's 127.0.0.1. The table keeps pods from using that themselves.
-func (n *Network) openLoopback(c pod.NetworkConfig) error {
+// openLoopback lets links of pods that ports of the host lead to, and no
+// others, carry answers to the host's 127.0.0.1; of all pods or of one. It
+// stays so when a pod is no endpoint any more: connections go on. The table
+// keeps pods from using that themselves.
+func (n *Network) openLoopback(c pod.NetworkConfig, only types.UID) error {
+	serving := map[string]bool{}
+	for i := range c.Services {
+		for _, p := range c.Services[i].Ports {
+			for _, e := range p.Endpoints {
+				serving[e.IP] = serving[e.IP] || p.NodePort != 0
+			}
+		}
+	}
 	var errs []error
 	for _, p := range c.Pods {
-		value := "0"
-		if len(p.Ports) > 0 {
-			value = "1"
+		leads := len(p.Ports) > 0 || slices.ContainsFunc(p.IPs, func(ip string) bool { return serving[ip] })
+		if !leads || only != "" && p.UID != only {
+			continue
 		}
-		err := setSysctl("net/ipv4/conf/"+linkName(n.owner, p.UID)+"/route_localnet", value)
+		err := setSysctl("net/ipv4/conf/"+linkName(n.owner, p.UID)+"/route_localnet", "1")
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, fmt.Errorf("network of pod %s: %w", p.UID, err))
 		}
@@ -85,19 +109,20 @@ func (n *Network) openLoopback(c pod.NetworkConfig) error {
 	return errors.Join(errs...)
 }
 
-// RemoveAll deletes our table. Sysctls that were changed stay: nobody can
+// RemoveAll deletes our table and the ways to Services. Sysctls that were changed stay: nobody can
 // know who relies on them by now.
 func (n *Network) RemoveAll(ctx context.Context) error {
 	n.setting.Lock()
 	defer n.setting.Unlock()
 	n.wanted.put(pod.NetworkConfig{})
-	return n.rules.remove(ctx)
+	return errors.Join(n.rules.remove(ctx), n.ways.leave())
 }
 
 // latest holds the configuration of the last Set.
 type latest struct {
 	mu      sync.Mutex
 	config  pod.NetworkConfig
+	known   bool
 	changed chan struct{}
 }
 
@@ -110,10 +135,17 @@ func (l *latest) get() (pod.NetworkConfig, <-chan struct{}) {
 	return l.config, l.changed
 }
 
+// last returns the configuration, and whether there was any put.
+func (l *latest) last() (c pod.NetworkConfig, known bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.config, l.known
+}
+
 func (l *latest) put(c pod.NetworkConfig) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.config = c
+	l.config, l.known = c, true
 	close(l.changed)
 	l.changed = make(chan struct{})
 }

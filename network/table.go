@@ -2,9 +2,12 @@ package network
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"os/exec"
+	"strings"
 	"sync"
 
 	"sigs.k8s.io/knftables"
@@ -17,9 +20,12 @@ type table struct {
 	nft  knftables.Interface
 	// present tells that the table is there, by us or by an earlier podstead.
 	present bool
-	// applied is what was set last, nil before; seen is how nft lists it.
+	// applied is what was set last, nil before. left is the kernel's generation
+	// after that, or a later one at which the table was still so. seen is how
+	// nft lists it, nil while nobody looked since.
 	applied *ruleset
-	seen    string
+	left    uint32
+	seen    *listing
 }
 
 func newTable(name string) *table { return &table{name: name} }
@@ -57,7 +63,7 @@ func (t *table) ensure(ctx context.Context, base *ruleset) error {
 	if err := t.connect(); err != nil {
 		return err
 	}
-	if _, err := t.list(ctx); err == nil {
+	if _, err := nftOutput(ctx, "-t", "list", "table", "inet", t.name); err == nil {
 		t.present = true
 		return nil
 	}
@@ -80,16 +86,33 @@ func (t *table) set(ctx context.Context, want *ruleset) error {
 		if t.applied.equal(want) {
 			return nil
 		}
-		done, err := t.alone(ctx, func() bool { return t.unchanged(ctx) && t.difference(ctx, want) == nil })
+		done, err := t.change(ctx, want)
 		if err != nil {
 			return err
 		}
 		if done {
-			t.applied = want
 			return nil
 		}
 	}
 	return t.put(ctx, want)
+}
+
+// change sets the difference, and tells whether it could: the table was as it
+// was set last, and nobody changed rules meanwhile. Each transaction counts
+// the kernel's generation up by one.
+func (t *table) change(ctx context.Context, want *ruleset) (bool, error) {
+	same, err := t.unchanged(ctx)
+	if err != nil || !same {
+		return false, err
+	}
+	before := t.left
+	if t.difference(ctx, want) != nil {
+		return false, ctx.Err()
+	}
+	t.applied, t.seen = want, nil
+	after, err := generation()
+	t.left = after
+	return err == nil && after == before+1, err
 }
 
 // attempts is how often the table is set whole until nobody else changes
@@ -98,17 +121,20 @@ const attempts = 5
 
 // put sets the table whole.
 func (t *table) put(ctx context.Context, want *ruleset) error {
+	t.seen = nil
 	for range attempts {
-		var failed error
-		done, err := t.alone(ctx, func() bool {
-			failed = t.whole(ctx, want)
-			return failed == nil
-		})
-		if failed != nil || err != nil {
-			return errors.Join(failed, err)
+		before, err := generation()
+		if err != nil {
+			return err
+		}
+		if err := t.whole(ctx, want); err != nil {
+			return err
 		}
 		t.present, t.applied = true, want
-		if done {
+		if t.left, err = generation(); err != nil {
+			return err
+		}
+		if t.left == before+1 {
 			return nil
 		}
 	}
@@ -117,65 +143,44 @@ func (t *table) put(ctx context.Context, want *ruleset) error {
 	return nil
 }
 
-// alone makes one change and remembers how nft lists the table after it. It
-// tells whether the change was made and nobody else changed anything between
-// its begin and the listing: each transaction counts the kernel's generation
-// up by one.
-func (t *table) alone(ctx context.Context, change func() bool) (bool, error) {
-	before, err := generation()
-	if err != nil || !change() {
-		return false, err
+// unchanged tells whether the table is as it was set last. It is when nobody
+// made any transaction since, and otherwise when nft lists what it did before.
+func (t *table) unchanged(ctx context.Context) (bool, error) {
+	now, err := generation()
+	if err != nil || now == t.left {
+		return err == nil, err
 	}
-	seen, listErr := t.list(ctx)
-	after, err := generation()
+	if t.seen == nil {
+		return false, nil // Nobody looked before others changed something.
+	}
+	seen, err := t.list(ctx)
 	if ctx.Err() != nil {
 		return false, ctx.Err()
 	}
-	if err != nil {
-		return false, err
+	if err != nil || *seen != *t.seen {
+		return false, nil
+	}
+	t.left = now // What others did while it was listed shows next time.
+	return true, nil
+}
+
+// look remembers how nft lists the table, unless others changed something
+// since it was set, and tells whether it is as it was set last.
+func (t *table) look(ctx context.Context) (bool, error) {
+	same, err := t.unchanged(ctx)
+	if err != nil || !same || t.seen != nil {
+		return same, err
+	}
+	seen, err := t.list(ctx)
+	if ctx.Err() != nil {
+		return false, ctx.Err()
+	}
+	now, nowErr := generation()
+	if err != nil || nowErr != nil || now != t.left {
+		return false, nowErr
 	}
 	t.seen = seen
-	return listErr == nil && after == before+1, nil
-}
-
-func (t *table) unchanged(ctx context.Context) bool {
-	now, err := t.list(ctx)
-	return err == nil && now == t.seen
-}
-
-func (t *table) whole(ctx context.Context, want *ruleset) error {
-	tx := t.nft.NewTransaction()
-	tx.Add(&knftables.Table{})
-	tx.Delete(&knftables.Table{})
-	tx.Add(&knftables.Table{})
-	for _, o := range want.objects {
-		tx.Add(o)
-	}
-	for _, key := range want.order {
-		tx.Add(want.elements[key])
-	}
-	if err := t.nft.Run(ctx, tx); err != nil {
-		return fmt.Errorf("set nftables table inet %s: %w", t.name, err)
-	}
-	return nil
-}
-
-func (t *table) difference(ctx context.Context, want *ruleset) error {
-	tx := t.nft.NewTransaction()
-	for _, key := range t.applied.order {
-		if e := t.applied.elements[key]; !want.has(key, e) {
-			tx.Delete(e)
-		}
-	}
-	for _, key := range want.order {
-		if e := want.elements[key]; !t.applied.has(key, e) {
-			tx.Add(e)
-		}
-	}
-	if tx.NumOperations() == 0 {
-		return nil
-	}
-	return t.nft.Run(ctx, tx)
+	return true, nil
 }
 
 // repair sets the table whole again if it is not as it was set last. It tells
@@ -188,13 +193,21 @@ func (t *table) repair(ctx context.Context) (bool, error) {
 		t.present = false
 		return false, nil
 	}
-	if t.unchanged(ctx) {
-		return false, nil
+	same, err := t.look(ctx)
+	if err != nil || same {
+		return false, err
 	}
-	if ctx.Err() != nil {
-		return false, ctx.Err()
+	var had *listing
+	if t.seen == nil {
+		had, _ = t.list(ctx) // Others may have changed nothing of ours.
 	}
-	return true, t.put(ctx, t.applied)
+	if err := t.put(ctx, t.applied); err != nil || had == nil {
+		return true, err
+	}
+	if _, err := t.look(ctx); err != nil {
+		return false, err
+	}
+	return t.seen != nil && *t.seen != *had, nil
 }
 
 // remove deletes the table.
@@ -213,13 +226,37 @@ func (t *table) remove(ctx context.Context) error {
 	if err := t.nft.Run(ctx, tx); err != nil {
 		return fmt.Errorf("delete nftables table inet %s: %w", t.name, err)
 	}
-	t.present, t.applied, t.seen = false, nil, ""
+	t.present, t.applied, t.seen = false, nil, nil
 	return nil
 }
 
-// list is the table as nft shows it, without counters.
-func (t *table) list(ctx context.Context) (string, error) {
-	return nftOutput(ctx, "-s", "list", "table", "inet", t.name)
+// listing is a digest of what nft lists.
+type listing [sha256.Size]byte
+
+// list lists the table without counters, and without the clients of Services,
+// which come and go.
+func (t *table) list(ctx context.Context) (*listing, error) {
+	out, err := nftOutput(ctx, "-s", "list", "table", "inet", t.name)
+	if err != nil {
+		return nil, err
+	}
+	digest := sha256.New()
+	clients, skip := false, false
+	for line := range strings.Lines(out) {
+		text := strings.TrimSpace(line)
+		switch {
+		case strings.HasPrefix(text, "set "):
+			clients = ofClients(strings.TrimSuffix(text, " {"))
+		case clients && strings.HasPrefix(text, "elements = "):
+			skip = true
+		}
+		if !skip {
+			_, _ = io.WriteString(digest, line)
+		}
+		skip = skip && !strings.HasSuffix(text, "}")
+	}
+	l := listing(digest.Sum(nil))
+	return &l, nil
 }
 
 func nftOutput(ctx context.Context, args ...string) (string, error) {

@@ -62,7 +62,12 @@ func (n *Network) look(ctx context.Context) []string {
 			texts = append(texts, fmt.Sprintf("IPv6 is switched off on this host (net.ipv6.conf.all.disable_ipv6): pods get no address of %s", r))
 			continue
 		}
-		if err := overlap(r.Masked()); err != nil {
+		if err := overlap(r.Masked(), forPods(), false); err != nil {
+			texts = append(texts, err.Error())
+		}
+	}
+	for _, r := range n.ways.ranges {
+		if err := overlap(r, forServices(), slices.Contains(n.ways.current(), r)); err != nil && (six || r.Addr().Is4()) {
 			texts = append(texts, err.Error())
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -35,7 +36,7 @@ func (s *Sandboxes) writeFiles(b pod.Sandbox, p *corev1.Pod, called names.Names)
 	}
 	var host names.Host
 	if p.Spec.DNSPolicy != corev1.DNSNone {
-		host = names.Host{ResolvConf: read(s.cfg.ResolvConf), Upstream: read(s.cfg.UpstreamResolvConf)}
+		host = names.Host{ResolvConf: read(s.cfg.ResolvConf), Upstream: read(s.cfg.UpstreamResolvConf), NameServers: s.nameServers(b.IPs)}
 	}
 	hosts := names.Hosts(called, b.IPs, p.Spec.HostAliases)
 	if p.Spec.HostNetwork {
@@ -46,6 +47,20 @@ func (s *Sandboxes) writeFiles(b pod.Sandbox, p *corev1.Pod, called names.Names)
 		writeEtc(b, "hosts", hosts),
 		writeEtc(b, "hostname", []byte(called.Kernel+"\n")),
 		writeEtc(b, "resolv.conf", resolver.File()))
+}
+
+// nameServers is the one that a pod with these addresses can ask, of the first
+// family that it has. One is enough: all are the same.
+func (s *Sandboxes) nameServers(ips []string) []string {
+	for _, server := range s.cfg.NameServers {
+		if slices.ContainsFunc(ips, func(ip string) bool {
+			a, err := netip.ParseAddr(ip)
+			return err == nil && a.Is4() == server.Is4()
+		}) {
+			return []string{server.String()}
+		}
+	}
+	return nil
 }
 
 // readdress gives a sandbox that is whole the addresses that the pod has now.

@@ -2,6 +2,7 @@ package sandbox_test
 
 import (
 	"errors"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -29,11 +30,11 @@ func (h hostFiles) write(t *testing.T, name, content string) {
 
 // openWith makes sandboxes on a host with own files: hosts, resolv.conf and
 // upstream.
-func openWith(t *testing.T, run string, h hostFiles) *sandbox.Sandboxes {
+func openWith(t *testing.T, run string, h hostFiles, nameServers ...netip.Addr) *sandbox.Sandboxes {
 	t.Helper()
 	s, err := sandbox.New(sandbox.Config{
 		RunDir: run, BootID: "boot", Now: func() pod.Stamp { return begin },
-		HostsFile: filepath.Join(h.dir, "hosts"), ResolvConf: filepath.Join(h.dir, "resolv.conf"), UpstreamResolvConf: filepath.Join(h.dir, "upstream"),
+		HostsFile: filepath.Join(h.dir, "hosts"), ResolvConf: filepath.Join(h.dir, "resolv.conf"), UpstreamResolvConf: filepath.Join(h.dir, "upstream"), NameServers: nameServers,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -81,6 +82,30 @@ func TestFilesOfThePod(t *testing.T) {
 	}
 	if len(b.Notes) != 0 {
 		t.Errorf("notes %q", b.Notes)
+	}
+}
+
+// A pod asks the name server of a family that it has itself.
+func TestNameServerOfThePodsFamily(t *testing.T) {
+	four, six := netip.MustParseAddr("10.118.0.10"), netip.MustParseAddr("fd00:118::a")
+	for i, tc := range []struct {
+		servers []netip.Addr
+		ips     []string
+		want    string
+	}{
+		{[]netip.Addr{four, six}, []string{"10.88.0.5", "fd00::5"}, "nameserver 10.118.0.10\n"},
+		{[]netip.Addr{four, six}, []string{"fd00::5"}, "nameserver fd00:118::a\n"},
+		{[]netip.Addr{four}, []string{"fd00::5"}, "nameserver 192.0.2.53\n"},
+		{nil, []string{"10.88.0.5"}, "nameserver 192.0.2.53\n"},
+	} {
+		h := hostFiles{t.TempDir()}
+		h.write(t, "resolv.conf", "nameserver 192.0.2.53\n")
+		p := web()
+		p.Spec.DNSPolicy = corev1.DNSClusterFirst
+		b := prepare(t, openWith(t, folder(t), h, tc.servers...), p, pod.Attachment{IPs: tc.ips})
+		if got := etc(t, b, "resolv.conf"); !strings.Contains(got, tc.want) || strings.Count(got, "nameserver") != 1 {
+			t.Errorf("%d: resolv.conf is %q, want %q", i, got, tc.want)
+		}
 	}
 }
 

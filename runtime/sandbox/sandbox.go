@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -41,6 +42,9 @@ type Config struct {
 	// /etc/resolv.conf and /run/systemd/resolve/resolv.conf. The last one is
 	// looked at where the second names nobody that a pod can ask.
 	HostsFile, ResolvConf, UpstreamResolvConf string
+	// NameServers are the addresses at which pods find Services by name, at
+	// most one of each family; without, pods have the host's name servers.
+	NameServers []netip.Addr
 }
 
 func (c Config) withDefaults() Config {

@@ -20,7 +20,7 @@ const module = "github.com/podstead/podstead"
 const binEnv = "PODSTEAD_BIN"
 
 // Binaries returns the folder with podstead, podstead-logger, podstead-pause,
-// containerd and containerd-shim-runc-v2. They are built from this module
+// podstead-names, containerd and containerd-shim-runc-v2. They are built from this module
 // unless PODSTEAD_BIN names a folder.
 var Binaries = sync.OnceValues(func() (string, error) {
 	if dir := os.Getenv(binEnv); dir != "" {
@@ -35,7 +35,7 @@ var Binaries = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	defer unlock()
-	ours := []string{module + "/cmd/podstead", module + "/cmd/podstead-logger", module + "/cmd/podstead-pause"}
+	ours := []string{module + "/cmd/podstead", module + "/cmd/podstead-logger", module + "/cmd/podstead-pause", module + "/cmd/podstead-names"}
 	if err := images.Track(context.Background(), ours...); err != nil {
 		return "", err
 	}

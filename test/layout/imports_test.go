@@ -60,6 +60,7 @@ var linked = map[string]string{
 	"github.com/podstead/podstead/test":                    "nothing of the product imports the harness",
 	"github.com/podstead/podstead/examples":                "examples are no part of the product",
 	"github.com/containerd/containerd/v2/cmd":              "containerd is another process",
+	"github.com/miekg/dns":                                 "a process of its own answers pods' questions, which anybody may have written",
 	"html/template":                                        "templates call methods by name, so the linker would have to keep every exported one: a fifth of the program",
 	"golang.org/x/net/trace":                               "it brings html/template",
 	"github.com/containerd/containerd/v2/contrib/apparmor": "it uses text/template",
@@ -113,6 +114,20 @@ func TestTheLoggerIsSmall(t *testing.T) {
 		for _, dep := range p.Deps {
 			if strings.Contains(dep, ".") && !strings.HasPrefix(dep, module) && !strings.HasPrefix(dep, "golang.org/x/sys") && !strings.HasPrefix(dep, "vendor/") {
 				t.Errorf("%s links %s: one runs beside every container, so it uses the standard library alone", p.ImportPath, dep)
+			}
+		}
+	}
+}
+
+// TestTheServerOfNamesIsSmall: one more process on every server, which reads
+// what pods send.
+func TestTheServerOfNamesIsSmall(t *testing.T) {
+	for _, p := range list(t, "./cmd/podstead-names") {
+		for _, dep := range p.Deps {
+			ours := below(dep, module+"network/names/server") || below(dep, module+"network/names/handover")
+			host, _, _ := strings.Cut(dep, "/")
+			if strings.Contains(host, ".") && !ours && !below(dep, "github.com/miekg/dns") && !strings.HasPrefix(dep, "golang.org/x/") && !strings.HasPrefix(dep, "vendor/") {
+				t.Errorf("%s links %s: it needs to know DNS and nothing of pods", p.ImportPath, dep)
 			}
 		}
 	}

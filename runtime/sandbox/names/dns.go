@@ -15,15 +15,22 @@ type Host struct {
 	// Upstream is /run/systemd/resolve/resolv.conf: the servers that
 	// systemd-resolved asks, where the host's own file names only that.
 	Upstream []byte
+	// NameServers are the addresses at which pods find Services by name; none
+	// where nobody serves those.
+	NameServers []string
 }
 
 // DNS returns the resolver of a pod and, for people, what it lacks of what
-// was asked for. There is no cluster DNS, so every policy but None is
-// Default, as in Kubernetes where none is configured.
+// was asked for. Without NameServers every policy but None is Default, as in
+// Kubernetes where no cluster DNS is configured.
 func DNS(p *corev1.Pod, host Host) (Resolver, []string) {
 	var r Resolver
 	var notes []string
-	if p.Spec.DNSPolicy != corev1.DNSNone {
+	switch {
+	case p.Spec.DNSPolicy == corev1.DNSNone:
+	case len(host.NameServers) > 0 && clusterFirst(p):
+		r = host.cluster(p.Namespace)
+	default:
 		r = host.resolver(p.Spec.HostNetwork)
 	}
 	if c := p.Spec.DNSConfig; c != nil {
@@ -36,6 +43,25 @@ func DNS(p *corev1.Pod, host Host) (Resolver, []string) {
 			"name one in it, or in spec.dnsConfig.nameservers")
 	}
 	return r.bounded(notes)
+}
+
+// clusterFirst tells whether a pod finds Services by name. On the host's
+// network it has to ask for that.
+func clusterFirst(p *corev1.Pod) bool {
+	return p.Spec.DNSPolicy == corev1.DNSClusterFirstWithHostNet || p.Spec.DNSPolicy == corev1.DNSClusterFirst && !p.Spec.HostNetwork
+}
+
+// cluster is the resolver of pods that find Services by name, that of
+// Kubernetes: names of fewer than five dots are looked for in the pod's
+// namespace first, and in the host's own domains last. The host's options are
+// about the host's servers.
+func (h Host) cluster(namespace string) Resolver {
+	const services = "svc." + ClusterDomain
+	return Resolver{
+		Servers:  h.NameServers,
+		Searches: mergeLists([]string{namespace + "." + services, services, ClusterDomain}, ParseResolvConf(h.ResolvConf).Searches),
+		Options:  []string{"ndots:5"},
+	}
 }
 
 // resolver is the host's, as far as it is of use to a pod.

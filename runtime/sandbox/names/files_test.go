@@ -129,6 +129,34 @@ func TestDNS(t *testing.T) {
 	}
 }
 
+// TestDNSOfServices: pods that find Services by name ask our server alone, in
+// the domains of Kubernetes and then the host's.
+func TestDNSOfServices(t *testing.T) {
+	host := names.Host{ResolvConf: []byte(hostResolv), NameServers: []string{"10.118.0.10"}}
+	const own = "search example.org corp.example\nnameserver 192.0.2.53\nnameserver 2001:db8::53\noptions timeout:2 ndots:1 rotate\n"
+	const cluster = "search default.svc.cluster.local svc.cluster.local cluster.local example.org corp.example\nnameserver 10.118.0.10\noptions ndots:5\n"
+	for _, tc := range []struct {
+		policy      corev1.DNSPolicy
+		hostNetwork bool
+		want        string
+	}{
+		{corev1.DNSClusterFirst, false, cluster}, {corev1.DNSClusterFirst, true, own},
+		{corev1.DNSClusterFirstWithHostNet, true, cluster}, {corev1.DNSClusterFirstWithHostNet, false, cluster},
+		{corev1.DNSDefault, false, own}, {corev1.DNSNone, false, ""},
+	} {
+		r, _ := names.DNS(web(func(p *corev1.Pod) { p.Spec.DNSPolicy, p.Spec.HostNetwork = tc.policy, tc.hostNetwork }), host)
+		if diff := cmp.Diff(tc.want, string(r.File())); diff != "" {
+			t.Errorf("%s, host's network %v (-want +got):\n%s", tc.policy, tc.hostNetwork, diff)
+		}
+	}
+	r, _ := names.DNS(web(func(p *corev1.Pod) {
+		p.Spec.DNSPolicy, p.Spec.DNSConfig = corev1.DNSClusterFirst, &corev1.PodDNSConfig{Options: []corev1.PodDNSConfigOption{{Name: "ndots", Value: new("2")}}}
+	}), host)
+	if got := string(r.File()); !strings.Contains(got, "options ndots:2\n") {
+		t.Errorf("with an option of its own the pod has %q", got)
+	}
+}
+
 func TestSearchListIsBounded(t *testing.T) {
 	for _, tc := range []struct {
 		n, length, want int

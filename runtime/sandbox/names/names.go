@@ -15,7 +15,7 @@ import (
 
 // ClusterDomain is the last part of the domain of pods with a subdomain:
 // SUBDOMAIN.NAMESPACE.svc.cluster.local.
-const ClusterDomain = "cluster.local"
+const ClusterDomain = pod.ClusterDomain
 
 const (
 	// maxLabel is the longest label of a DNS name.

@@ -184,6 +184,9 @@ type Logs struct {
 type Network struct {
 	// PodCIDRs are the ranges of pods' addresses, at most one per family.
 	PodCIDRs []netip.Prefix `yaml:"podCIDRs"`
+	// ServiceCIDRs are the ranges of Services' addresses, at most one per
+	// family, apart from those of pods.
+	ServiceCIDRs []netip.Prefix `yaml:"serviceCIDRs"`
 	// Masquerade hides pods behind the host's address.
 	Masquerade bool `yaml:"masquerade"`
 	// AllowMetadataService lets pods reach the metadata services of clouds.

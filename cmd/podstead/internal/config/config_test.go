@@ -96,7 +96,7 @@ sources:
 		CgroupRoot: "/podstead", PidsLimit: 1024, Reserved: Reserved{PIDs: 1000},
 		ImageGC:     ImageGC{HighThresholdPercent: 85, LowThresholdPercent: 80, MinimumAge: Duration(2 * time.Minute)},
 		Parallelism: Parallelism{Starts: 8, Pulls: 3},
-		Network:     Network{PodCIDRs: network.DefaultPodCIDRs(), Masquerade: true},
+		Network:     Network{PodCIDRs: network.DefaultPodCIDRs(), ServiceCIDRs: network.DefaultServiceCIDRs(network.DefaultPodCIDRs()), Masquerade: true},
 		Metrics:     Metrics{Enabled: true, Address: "127.0.0.1:9255"},
 		Shutdown:    Shutdown{Inhibitor: true, GracePeriod: Duration(time.Minute), GracePeriodCriticalPods: Duration(10 * time.Second)},
 		OnExit:      "keep", Log: Log{Level: "info", Format: "auto"},

@@ -77,6 +77,9 @@ func (c *Configuration) setDefaults(programs string) {
 	if len(c.Network.PodCIDRs) == 0 {
 		c.Network.PodCIDRs = network.DefaultPodCIDRs()
 	}
+	if len(c.Network.ServiceCIDRs) == 0 {
+		c.Network.ServiceCIDRs = network.DefaultServiceCIDRs(c.Network.PodCIDRs)
+	}
 	fill(&c.Log.Level, "info")
 	fill(&c.Log.Format, "auto")
 }

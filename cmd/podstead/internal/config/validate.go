@@ -224,10 +224,17 @@ func (v *validator) url(at string, u *URL) {
 }
 
 func (v *validator) network(n Network) {
+	v.ranges("network.podCIDRs", n.PodCIDRs, network.CheckPodCIDR)
+	v.ranges("network.serviceCIDRs", n.ServiceCIDRs, func(r netip.Prefix) string { return network.CheckServiceCIDR(r, n.PodCIDRs) })
+}
+
+// ranges checks ranges of addresses. check returns what is wanted instead of
+// one that can't be used.
+func (v *validator) ranges(list string, ranges []netip.Prefix, check func(netip.Prefix) string) {
 	first := map[bool]netip.Prefix{}
-	for i, r := range n.PodCIDRs {
-		field := fmt.Sprintf("network.podCIDRs[%d]", i)
-		if want := network.CheckPodCIDR(r); want != "" {
+	for i, r := range ranges {
+		field := fmt.Sprintf("%s[%d]", list, i)
+		if want := check(r); want != "" {
 			v.invalid(field, pod.ReasonInvalid, "", strconv.Quote(r.String()), want)
 		} else if other, twice := first[r.Addr().Is6()]; twice {
 			v.invalid(field, pod.ReasonInvalid, "there is one of this family already: "+other.String(), strconv.Quote(r.String()), "at most one IPv4 and one IPv6 range")

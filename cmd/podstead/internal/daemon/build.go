@@ -138,7 +138,7 @@ func (d *daemon) buildNetwork(cfg *config.Configuration) error {
 	d.warned = make(chan struct{}, 1)
 	var err error
 	d.network, err = network.New(network.Config{
-		RunDir: cfg.RunDir, PodCIDRs: cfg.Network.PodCIDRs, NoMasquerade: !cfg.Network.Masquerade,
+		RunDir: cfg.RunDir, PodCIDRs: cfg.Network.PodCIDRs, ServiceCIDRs: cfg.Network.ServiceCIDRs, NoMasquerade: !cfg.Network.Masquerade,
 		AllowMetadata: cfg.Network.AllowMetadataService, LoopbackForwarder: cfg.Network.LoopbackForwarder,
 		CgroupRoot: cfg.CgroupRoot, Report: d.networkChanged, Warned: d.warn,
 	})

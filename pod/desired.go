@@ -157,6 +157,9 @@ type SourceState struct {
 	// Pods are sorted by key, then by file and item. Two entries with one key
 	// are a conflict that the agent resolves.
 	Pods []Desired `json:"-"`
+	// Objects are the objects of other kinds, sorted by kind and key, then by
+	// file and item, with the same rule for conflicts.
+	Objects []Object `json:"-"`
 	// Unreadable names the files which exist but of which neither the
 	// present nor a last good content is known: pods that run from them are
 	// kept as they are.

@@ -11,6 +11,8 @@ type NetworkConfig struct {
 	// Pods are the pods with a network of their own, sorted by key, then
 	// instance.
 	Pods []PodNetwork
+	// Services are sorted by key.
+	Services []Service
 }
 
 // PodNetwork is what the host's network does for one instance of a pod.

@@ -97,10 +97,10 @@ func (g *grants) take(c Claim, allocatable corev1.ResourceList) *Obstacle {
 }
 
 func (g *grants) refuse(c Claim, version *corev1.Pod, allocatable corev1.ResourceList) *Obstacle {
-	for _, hp := range hostPorts(version) {
+	for _, hp := range pod.HostPorts(&version.Spec) {
 		if holder, taken := g.ports.holder(hp, c.Key); taken {
 			return &Obstacle{Reason: "PortConflict", Message: fmt.Sprintf(
-				"host port %s is taken by pod %s: pod %s starts when it is free", portName(hp), holder, c.Key)}
+				"host port %s is taken by pod %s: pod %s starts when it is free", hp, holder, c.Key)}
 		}
 	}
 	if o := g.listener(c); o != nil {
@@ -126,10 +126,10 @@ func (g *grants) refuse(c Claim, version *corev1.Pod, allocatable corev1.Resourc
 
 // heldByOther finds a port that another pod's containers still hold.
 func heldByOther(c Claim, held portTable) *Obstacle {
-	for _, hp := range hostPorts(c.Wanted) {
+	for _, hp := range pod.HostPorts(&c.Wanted.Spec) {
 		if holder, taken := held.holder(hp, c.Key); taken {
 			return &Obstacle{Reason: "PortConflict", Message: fmt.Sprintf(
-				"host port %s is still held by pod %s, which is on its way out: pod %s starts right after", portName(hp), holder, c.Key)}
+				"host port %s is still held by pod %s, which is on its way out: pod %s starts right after", hp, holder, c.Key)}
 		}
 	}
 	return nil

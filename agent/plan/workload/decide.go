@@ -206,6 +206,8 @@ func (r *decider) finish() {
 			r.Pods = append(r.Pods, &pod.Desired{Key: d.Key, Pod: d.Pod, Origin: r.object.Origin})
 		case rev != nil:
 			r.Pods = append(r.Pods, r.build(rev, m.Key.Name))
+		case r.hashLabel == "" && !m.made:
+			r.Pods = append(r.Pods, r.build(&Revision{Template: r.template}, m.Key.Name))
 		default:
 			r.Unreadable = append(r.Unreadable, m.Key)
 		}

@@ -66,14 +66,18 @@ func sameTemplate(rev, wanted *corev1.PodTemplateSpec) bool {
 // and makes it if there is none: not while rollouts are paused.
 func (r *decider) declare() {
 	rec := r.rec
-	if rec.Revision(rec.Drift.Undo) != nil {
-		r.declared = rec.Drift.Undo
-		return
-	}
 	wanted := r.template
+	if undone := rec.Revision(rec.Drift.Undo); undone != nil {
+		wanted = undone.Template
+		r.declared = undone.Hash
+		if rec.Drift.RestartedAt == "" {
+			return
+		}
+	}
 	if at := rec.Drift.RestartedAt; at != "" {
-		wanted = &corev1.PodTemplateSpec{ObjectMeta: *r.template.ObjectMeta.DeepCopy(), Spec: r.template.Spec}
-		wanted.Annotations = with(wanted.Annotations, RestartedAtAnnotation, at)
+		t := &corev1.PodTemplateSpec{ObjectMeta: wanted.ObjectMeta, Spec: wanted.Spec}
+		t.Annotations = with(t.Annotations, RestartedAtAnnotation, at)
+		wanted = t
 	}
 	if found := rec.match(wanted); found != nil {
 		r.declared = found.Hash

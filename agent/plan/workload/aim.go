@@ -109,8 +109,11 @@ func (r *decider) gate(hash string) gate {
 	return g
 }
 
-// protects tells whether pods run that are of another revision.
+// protects tells whether pods run that are of another revision and wanted.
 func (r *decider) protects(hash string) bool {
+	if r.n == 0 {
+		return false
+	}
 	for i := range r.have.Pods {
 		if p := &r.have.Pods[i]; !p.Stopping && p.Revision != hash {
 			return true

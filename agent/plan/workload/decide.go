@@ -68,7 +68,7 @@ type decider struct {
 	stopping int
 	// used are the names that pods have.
 	used  map[string]bool
-	gates    map[string]gate
+	gates map[string]gate
 	// free is how many more pods of the target there is room for.
 	free int
 }

@@ -160,7 +160,7 @@ func with(m map[string]string, key, value string) map[string]string {
 
 // templateOf reads the template back that a pod was made of.
 func templateOf(p *corev1.Pod, hashLabel string) *corev1.PodTemplateSpec {
-	t := &corev1.PodTemplateSpec{Spec: p.Spec}
+	t := &corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Finalizers: p.Finalizers}, Spec: p.Spec}
 	t.Labels, t.Annotations = maps.Clone(p.Labels), maps.Clone(p.Annotations)
 	delete(t.Labels, hashLabel)
 	delete(t.Annotations, RevisionAnnotation)

@@ -176,7 +176,9 @@ func truth(a, b bool) int {
 	}
 }
 
-func (r *decider) scaledDown() string { return fmt.Sprintf("scaled down to %s", plural(r.n, "pod", "pods")) }
+func (r *decider) scaledDown() string {
+	return fmt.Sprintf("scaled down to %s", plural(r.n, "pod", "pods"))
+}
 
 // replace ends an old pod in favour of the target.
 func (r *decider) replace(m *member) {

@@ -109,10 +109,16 @@ func (r *decider) gate(hash string) gate {
 	return g
 }
 
-// protects tells whether pods run that are of another revision and wanted.
+// protects tells whether pods of another revision are wanted and run, or are
+// about to: in a rollout that stops first there may be none for a while.
 func (r *decider) protects(hash string) bool {
-	if r.n == 0 {
+	ro := &r.rec.Rollout
+	target := r.rec.Revision(r.rec.Target)
+	switch {
+	case r.n == 0:
 		return false
+	case target != nil && target.Hash != hash && target.Failure == nil && !ro.Settled && ro.Marks.Wanted > 0:
+		return true
 	}
 	for i := range r.have.Pods {
 		if p := &r.have.Pods[i]; !p.Stopping && p.Revision != hash {
@@ -161,34 +167,46 @@ func (r *decider) portsOf(rev *Revision) gate {
 }
 
 // roomFor looks whether one more pod of a revision fits, or would in the place
-// of one that runs. What is on its way out may make room as well.
+// of one that runs. What is on its way out may make room as well, and what
+// can't start has none.
 func (r *decider) roomFor(rev *Revision) gate {
 	asked := requests(&rev.Template.Spec)
-	if fits(asked, r.have.Free) > 0 {
-		return gate{open: true}
-	}
+	free := r.have.Free
 	for i := range r.have.Pods {
 		p := &r.have.Pods[i]
 		if p.Stopping {
 			return gate{open: true}
 		}
+		if other := r.rec.Revision(p.Revision); other != nil && p.Blocked != "" {
+			free = plus(free, requests(&other.Template.Spec))
+		}
+	}
+	if fits(asked, free) > 0 {
+		return gate{open: true}
+	}
+	for i := range r.have.Pods {
+		p := &r.have.Pods[i]
 		other := r.rec.Revision(p.Revision)
-		if other == nil || p.Revision == rev.Hash {
+		if other == nil || p.Revision == rev.Hash || p.Blocked != "" {
 			continue
 		}
-		freed := corev1.ResourceList{}
-		held := requests(&other.Template.Spec)
-		for name, q := range r.have.Free {
-			sum := q.DeepCopy()
-			sum.Add(held[name])
-			freed[name] = sum
-		}
-		if fits(asked, freed) > 0 {
+		if fits(asked, plus(free, requests(&other.Template.Spec))) > 0 {
 			return gate{open: true}
 		}
 	}
 	return gate{bad: true, why: fmt.Sprintf("a pod of it requests %s, and there is no room for that, not even in the place of one that runs (free: %s)",
-		listText(asked), listText(r.have.Free))}
+		listText(asked), listText(free))}
+}
+
+// plus is what is free, and more of it.
+func plus(free, more corev1.ResourceList) corev1.ResourceList {
+	sum := corev1.ResourceList{}
+	for name, q := range free {
+		total := q.DeepCopy()
+		total.Add(more[name])
+		sum[name] = total
+	}
+	return sum
 }
 
 // fits is how many pods with such requests fit into what is free.

@@ -66,6 +66,11 @@ func randomForm(t *rapid.T, kind pod.Kind) form {
 	f.missing = rapid.SampledFrom([]string{"", "0", "1", "50%"}).Draw(t, "missing")
 	f.minReady = int32(rapid.SampledFrom([]int{0, 0, 10}).Draw(t, "minReady"))
 	f.paused, f.recreate, f.onDelete, f.keep = one("paused", 12), one("recreate", 8), one("onDelete", 8), one("keep", 8)
+	if kind == pod.KindDaemonSet {
+		f.paused, f.recreate = false, false
+	} else {
+		f.onDelete = false
+	}
 	if one("history", 6) {
 		f.history = 1
 	}

@@ -273,6 +273,8 @@ func (r *decider) fresh(m *member) bool { return m.Revision == r.rec.Target }
 func (r *decider) old(m *member) bool   { return m.Revision != r.rec.Target }
 func available(m *member) bool          { return m.available }
 
+func (r *decider) upToDate(m *member) bool { return r.fresh(m) && m.available }
+
 // plural is "1 pod", "2 pods".
 func plural(n int, one, many string) string {
 	if n == 1 {

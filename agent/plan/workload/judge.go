@@ -19,7 +19,8 @@ func (r *decider) judge() bool {
 	r.mark()
 	failure := r.relapsed()
 	if failure != nil {
-		r.rec.Rollout.Complete, r.rec.Rollout.Marks.Available = pod.Stamp{}, 0
+		ro := &r.rec.Rollout
+		ro.Complete, ro.Progress, ro.Marks.Available = pod.Stamp{}, r.now, r.count(r.upToDate)
 		r.Store = true
 	}
 	if late := r.late(); failure == nil {
@@ -43,7 +44,7 @@ func (r *decider) mark() {
 	updated := r.count(r.fresh)
 	now := Marks{
 		Wanted: r.n, Updated: updated, Old: len(r.members) - updated,
-		Available: r.count(func(m *member) bool { return r.fresh(m) && m.available }),
+		Available: r.count(r.upToDate),
 	}
 	last := ro.Marks
 	restarted := last.Wanted != now.Wanted || ro.Progress.IsZero()

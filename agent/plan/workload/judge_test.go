@@ -40,6 +40,9 @@ func (w *world) limits(n int) (surge, missing int) {
 	if f.recreate {
 		return 0, n
 	}
+	if f.onDelete {
+		return 0, min(n, 1)
+	}
 	daemon := f.kind == pod.KindDaemonSet
 	share := func(text string, round func(float64) float64, left string) int {
 		if text == "" {
@@ -260,7 +263,7 @@ func (w *world) judgeAgain() {
 		return
 	}
 	if len(d.Ended) > 0 || len(d.Events) > 0 || d.Store {
-		w.violate("it decided again: ended %v, events %v, store %v", d.Ended, d.Events, d.Store)
+		w.violate("it decided again: ended %v, events %v, store %v: was %+v %+v, is %+v %+v", d.Ended, d.Events, d.Store, h.Record.Rollout, h.Record.Held, d.Record.Rollout, d.Record.Held)
 	}
 	for _, o := range d.Pods {
 		if !slices.ContainsFunc(h.Pods, func(p workload.Pod) bool { return p.Key == o.Key && !p.Stopping }) {

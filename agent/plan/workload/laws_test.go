@@ -226,7 +226,15 @@ func (w *world) judgePods(target *workload.Revision) {
 			ready++
 		}
 	}
-	if fit := w.capacity == 0 || n <= w.capacity; len(w.pods) != n || fit && ready != n {
+	fit := w.capacity == 0 || n <= w.capacity
+	if n > 1 && templatePort(target.Template) != 0 {
+		fit = false
+	}
+	if len(w.pods) != n || fit && ready != n {
 		w.violate("%d ready pods of %s are wanted, there are %s", n, target.Hash, there)
 	}
+}
+
+func templatePort(t *corev1.PodTemplateSpec) int32 {
+	return (&simPod{desired: &pod.Desired{Pod: &corev1.Pod{Spec: t.Spec}}}).port()
 }

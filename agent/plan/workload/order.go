@@ -18,13 +18,15 @@ type order struct {
 	apart bool
 	// inTurn: a new pod starts when an old one that made way for it is gone.
 	inTurn bool
+	// alone: no two pods of the revision itself may be at once.
+	alone bool
 	// why says it in words: "start-first: ..." or "stop-first: ...".
 	why string
 }
 
 // orderOf decides how pods of a revision replace those of others that run.
 func (r *decider) orderOf(rev *Revision) order {
-	o := order{inTurn: r.oneAtATime}
+	o := order{inTurn: r.oneAtATime, alone: r.exclusive(&rev.Template.Spec, &rev.Template.Spec) != ""}
 	o.surge, o.missing = r.bounds(r.n)
 	switch why := r.apart(rev); {
 	case why != "":
@@ -56,7 +58,7 @@ func (r *decider) apart(rev *Revision) string {
 	for i := range r.have.Pods {
 		p := &r.have.Pods[i]
 		other := r.rec.Revision(p.Revision)
-		if other == nil || seen[p.Revision] || other == rev && !p.Stopping {
+		if other == nil || seen[p.Revision] || other == rev {
 			continue
 		}
 		seen[p.Revision] = true

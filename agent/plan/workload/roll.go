@@ -72,7 +72,7 @@ func (r *decider) room(o order, open bool) int {
 		least -= r.stopping
 	}
 	switch {
-	case o.apart && old+r.stopping > 0:
+	case o.apart && old+r.stopping > 0, o.alone && r.stopping > 0:
 		return 0
 	case !open:
 		return least
@@ -108,7 +108,8 @@ func (r *decider) makeWay(o order, open bool) bool {
 
 // freeze brings the pods to their number while rollouts are paused, or no pods
 // may be added. In the middle of a rollout there may be as many as it allows,
-// and what is added is of the revision that most pods are of.
+// and what is added is of the revision that most pods are of: not of one that
+// failed, and not beside pods that it can't be beside.
 func (r *decider) freeze() bool {
 	least, most := r.n, r.n
 	counts := map[string]int{}
@@ -121,19 +122,32 @@ func (r *decider) freeze() bool {
 		most += surge
 	}
 	for _, rev := range r.rec.Revisions {
-		if counts[rev.Hash] > counts[base] {
+		if counts[rev.Hash] > counts[base] && rev.Failure == nil {
 			base = rev.Hash
 		}
 	}
 	switch {
 	case len(r.members) > most:
 		r.end(r.victim(all), r.scaledDown())
-	case len(r.members) < least && !r.closed:
+	case len(r.members) < least && !r.closed && !r.crowded(base, counts):
 		r.add(base)
 	default:
 		return false
 	}
 	return true
+}
+
+// crowded tells whether a pod of a revision may not start because of others.
+func (r *decider) crowded(hash string, counts map[string]int) bool {
+	if counts[hash] == len(r.members) && r.stopping == 0 {
+		return false
+	}
+	rev := r.rec.Revision(hash)
+	if rev == nil {
+		return false
+	}
+	o := r.orderOf(rev)
+	return o.apart || o.alone && r.stopping > 0
 }
 
 func all(*member) bool { return true }

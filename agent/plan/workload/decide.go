@@ -155,13 +155,11 @@ func (r *decider) readCommands() {
 // rollOut decides for the kinds that replace their pods.
 func (r *decider) rollOut() {
 	r.adopt()
-	if r.where.runs {
-		r.declare()
-	}
-	// A failure that is found changes the target, and that the pods: once to
-	// the last good revision, which is not judged.
+	// A failure that is found changes what is wanted, that the target, and that
+	// the pods: once to the last good revision, which is not judged.
 	for range 3 {
 		if r.where.runs {
+			r.declare()
 			r.aim()
 		}
 		r.gather()

@@ -226,11 +226,10 @@ func (w *world) judgePods(target *workload.Revision) {
 			ready++
 		}
 	}
-	fit := w.capacity == 0 || n <= w.capacity
 	if n > 1 && templatePort(target.Template) != 0 {
-		fit = false
+		return // only one of them can ever start
 	}
-	if len(w.pods) != n || fit && ready != n {
+	if fit := w.capacity == 0 || n <= w.capacity; len(w.pods) != n || fit && ready != n {
 		w.violate("%d ready pods of %s are wanted, there are %s", n, target.Hash, there)
 	}
 }

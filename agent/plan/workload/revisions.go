@@ -89,7 +89,9 @@ func (r *decider) declare() {
 }
 
 // match finds the revision of a template: the target if it is one and has not
-// failed, else the latest that has not failed, else the latest.
+// failed, else the latest good one, else one that failed. Only restarts make
+// several of one template: a copy that was never tried is no way around a
+// failure.
 func (r *Record) match(t *corev1.PodTemplateSpec) *Revision {
 	var found *Revision
 	for i := range r.Revisions {
@@ -100,11 +102,24 @@ func (r *Record) match(t *corev1.PodTemplateSpec) *Revision {
 		if rev.Hash == r.Target && rev.Failure == nil {
 			return rev
 		}
-		if found == nil || rev.Failure == nil || found.Failure != nil {
+		if found == nil || rev.tried() >= found.tried() {
 			found = rev
 		}
 	}
 	return found
+}
+
+// tried ranks what is known of a revision: that it is good, that it failed,
+// nothing.
+func (r *Revision) tried() int {
+	switch {
+	case r.Good:
+		return 2
+	case r.Failure != nil:
+		return 1
+	default:
+		return 0
+	}
 }
 
 // newRevision records a revision; its hash is computed where none is given.

@@ -21,11 +21,17 @@ func (r *decider) roll() {
 		}
 	default:
 		o := r.orderOf(target)
-		open := r.count(r.old) == 0 || r.gate(target.Hash).open
+		open := r.count(r.old) == 0 || r.gate(target.Hash).open && !r.forsaken(target)
 		r.free = fits(requests(&target.Template.Spec), r.have.Free)
 		for r.step(o, open) {
 		}
 	}
+}
+
+// forsaken tells whether a revision failed and another one waits to take its
+// place: nothing makes way for it any more.
+func (r *decider) forsaken(target *Revision) bool {
+	return target.Failure != nil && r.rec.Held.Revision != ""
 }
 
 func (r *decider) endAll() {

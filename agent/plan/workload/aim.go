@@ -172,16 +172,18 @@ func (r *decider) portsOf(rev *Revision) gate {
 func (r *decider) roomFor(rev *Revision) gate {
 	asked := requests(&rev.Template.Spec)
 	free := r.have.Free
+	live := 0
 	for i := range r.have.Pods {
 		p := &r.have.Pods[i]
 		if p.Stopping {
 			return gate{open: true}
 		}
+		live++
 		if other := r.rec.Revision(p.Revision); other != nil && p.Blocked != "" {
 			free = plus(free, requests(&other.Template.Spec))
 		}
 	}
-	if fits(asked, free) > 0 {
+	if fits(asked, free) > 0 || live > r.n+r.orderOf(rev).surge {
 		return gate{open: true}
 	}
 	for i := range r.have.Pods {

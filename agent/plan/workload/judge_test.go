@@ -179,10 +179,13 @@ func (w *world) judgeNew(h *workload.Have, d *workload.Decision, n int) {
 func (w *world) judgeEnded(h *workload.Have, d *workload.Decision, n int) {
 	target := d.Record.Revision(d.Record.Target)
 	surge, _ := w.limits(n)
-	live := 0
+	live, fresh := 0, 0
 	for i := range h.Pods {
-		if !h.Pods[i].Stopping {
+		if p := &h.Pods[i]; !p.Stopping {
 			live++
+			if p.Revision == d.Record.Target {
+				fresh++
+			}
 		}
 	}
 	for i := range h.Pods {
@@ -191,7 +194,7 @@ func (w *world) judgeEnded(h *workload.Have, d *workload.Decision, n int) {
 		if gone != slices.ContainsFunc(d.Ended, func(e workload.Ended) bool { return e.Key == p.Key }) {
 			w.violate("%s ends without a word, or does not although it is said", p.Key)
 		}
-		if !gone || target == nil || p.Revision == target.Hash || live > n+surge || n == 0 || w.paused(d.Record) {
+		if !gone || target == nil || p.Revision == target.Hash || live > n+surge || fresh >= n || w.paused(d.Record) {
 			continue
 		}
 		image := workload.Image{Name: target.Template.Spec.Containers[0].Image, Revision: target.Hash}

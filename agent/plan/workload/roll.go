@@ -21,17 +21,23 @@ func (r *decider) roll() {
 		}
 	default:
 		o := r.orderOf(target)
-		open := r.count(r.old) == 0 || r.gate(target.Hash).open && !r.forsaken(target)
 		r.free = fits(requests(&target.Template.Spec), r.have.Free)
-		for r.step(o, open) {
+		for r.step(o, r.goesOn(target)) {
 		}
 	}
 }
 
-// forsaken tells whether a revision failed and another one waits to take its
-// place: nothing makes way for it any more.
-func (r *decider) forsaken(target *Revision) bool {
-	return target.Failure != nil && r.rec.Held.Revision != ""
+// goesOn tells whether the target may take the place of others: nothing makes
+// way for one that can't be had, or that failed while another one waits.
+func (r *decider) goesOn(target *Revision) bool {
+	switch {
+	case r.count(r.old) == 0:
+		return true
+	case target.Failure != nil && r.rec.Held.Revision != "":
+		return false
+	default:
+		return r.count(r.fresh) >= r.n || r.gate(target.Hash).open
+	}
 }
 
 func (r *decider) endAll() {

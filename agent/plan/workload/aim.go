@@ -167,7 +167,7 @@ func (r *decider) portsOf(rev *Revision) gate {
 }
 
 // roomFor looks whether one more pod of a revision fits, or would in the place
-// of one that runs. What is on its way out may make room as well, and what
+// of one that runs; none is asked for where one of it runs. What is on its way out may make room as well, and what
 // can't start has none.
 func (r *decider) roomFor(rev *Revision) gate {
 	asked := requests(&rev.Template.Spec)
@@ -175,7 +175,7 @@ func (r *decider) roomFor(rev *Revision) gate {
 	live := 0
 	for i := range r.have.Pods {
 		p := &r.have.Pods[i]
-		if p.Stopping {
+		if p.Stopping || p.Revision == rev.Hash && p.Blocked == "" {
 			return gate{open: true}
 		}
 		live++

@@ -9,7 +9,9 @@ import (
 )
 
 // Decide decides what is wanted of one workload. The same values give the
-// same decision, and one that has taken effect gives nothing new.
+// same decision. Decided again at one moment, with what it ended told to stop
+// and what it added there, it gives nothing new after a few times: what ends
+// may make room for what waited.
 func Decide(s Settings, w Want, h Have, now pod.Stamp) Decision {
 	object := w.Object
 	if w.Keep {

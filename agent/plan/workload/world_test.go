@@ -111,27 +111,33 @@ func (w *world) have() workload.Have {
 	return h
 }
 
-// decide makes one decision, judges it and carries it out. It returns when to
-// wake.
+// decide makes decisions, judges them and carries them out until nothing new
+// comes of it at this moment. It returns when to wake.
 func (w *world) decide() pod.Moment {
-	h := w.have()
-	d := workload.Decide(w.settings, w.want(), h, w.stamp())
-	if w.fault != nil {
-		w.fault(&h, &d)
-	}
-	w.rounds++
 	if !w.keep {
 		w.ruling = w.form
 	}
-	w.judge(&h, &d)
-	changed := w.carryOut(&d)
-	if changed || w.rounds%16 == 0 {
-		w.judgeAgain()
+	const enough = 4
+	for round := 0; ; round++ {
+		h := w.have()
+		d := workload.Decide(w.settings, w.want(), h, w.stamp())
+		if w.fault != nil {
+			w.fault(&h, &d)
+		}
+		w.rounds++
+		w.judge(&h, &d)
+		changed := w.carryOut(&d)
+		if w.rounds%8 == 0 {
+			w.judgeAgain()
+		}
+		switch news := w.admit(); {
+		case !changed && !news:
+			return d.Wake
+		case round > enough:
+			w.violate("it decides something new again and again: ended %v, events %v, store %v", d.Ended, d.Events, d.Store)
+			return d.Wake
+		}
 	}
-	if w.admit() {
-		return w.decide()
-	}
-	return d.Wake
 }
 
 // carryOut does what a decision says, and tells whether that was anything.

@@ -230,11 +230,12 @@ func TestNoRoomForTwo(t *testing.T) {
 	w.capacity = 2
 	f.image = "app:1"
 	w.set(f)
-	w.advance(3 * time.Second)
-	w.check(t, "first", "app:0=1/1")
+	w.advance(2 * time.Second)
 	if w.said("a second one does not fit") == 0 {
 		t.Errorf("plan %q", w.last.Plan)
 	}
+	w.advance(time.Second)
+	w.check(t, "first", "app:0=1/1")
 	w.advance(5 * time.Minute)
 	w.check(t, "at the end", "app:1=2/2")
 }

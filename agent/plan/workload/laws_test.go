@@ -22,12 +22,16 @@ import (
 // any more, the workload has to be as wanted or back at its last good
 // revision, and nothing may move.
 func TestLaws(t *testing.T) {
-	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		if err := play(t, nil); err != nil {
-			t.Fatal(err)
-		}
-	})
+	for _, half := range []string{"one half", "other half"} {
+		t.Run(half, func(t *testing.T) {
+			t.Parallel()
+			rapid.Check(t, func(t *rapid.T) {
+				if err := play(t, nil); err != nil {
+					t.Fatal(err)
+				}
+			})
+		})
+	}
 }
 
 // images are those that manifests name, version by version.

@@ -30,6 +30,7 @@ require (
 	github.com/google/nftables v0.3.0 // indirect
 	github.com/mwitkow/go-conntrack v0.0.0-20190716064945-2f068394615f // indirect
 	golang.org/x/oauth2 v0.37.0 // indirect
+	k8s.io/component-helpers v0.37.2 // indirect
 )
 
 require (

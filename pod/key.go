@@ -50,6 +50,13 @@ func UID(nodeID string, i Instance) types.UID {
 	return types.UID(uuid.NewSHA1(uuid.NameSpaceURL, []byte("podstead:"+name)).String())
 }
 
+// ObjectUID derives the UID of an object other than a pod, in the same way. An
+// object that is removed and comes back has the UID that it had.
+func ObjectUID(nodeID string, k ObjectKey) types.UID {
+	name := fmt.Sprintf("%s/%s/%s/%s", nodeID, k.Kind, k.Namespace, k.Name)
+	return types.UID(uuid.NewSHA1(uuid.NameSpaceURL, []byte("podstead:object:"+name)).String())
+}
+
 // ContainerID is the planned name of one run of a container in containerd. It
 // is known before the container is made, so making it can be repeated: 64 hex
 // digits derived from the pod's UID, the container's name and the attempt.

@@ -36,14 +36,6 @@ type PortMapping struct {
 	Protocol corev1.Protocol
 }
 
-// HostPort is a port of the host that something listens on.
-type HostPort struct {
-	// IP is the address; empty for all addresses.
-	IP       string
-	Port     int32
-	Protocol corev1.Protocol
-}
-
 // Listener is a process of the host that holds a port.
 type Listener struct {
 	HostPort

@@ -105,10 +105,10 @@ func (g *grants) take(c Claim) *Obstacle {
 }
 
 func (g *grants) refuse(c Claim) *Obstacle {
-	for _, hp := range hostPorts(c.Wanted) {
+	for _, hp := range pod.HostPorts(&c.Wanted.Spec) {
 		if holder, taken := g.ports.holder(hp, c.Key); taken {
 			return &Obstacle{Reason: "PortConflict", Message: fmt.Sprintf(
-				"host port %s is taken by pod %s: pod %s starts when it is free", portName(hp), holder, c.Key)}
+				"host port %s is taken by pod %s: pod %s starts when it is free", hp, holder, c.Key)}
 		}
 	}
 	if o := g.listener(c); o != nil {
@@ -119,10 +119,10 @@ func (g *grants) refuse(c Claim) *Obstacle {
 
 // heldByOther finds a port that another pod's containers still hold.
 func heldByOther(c Claim, held portTable) *Obstacle {
-	for _, hp := range hostPorts(c.Wanted) {
+	for _, hp := range pod.HostPorts(&c.Wanted.Spec) {
 		if holder, taken := held.holder(hp, c.Key); taken {
 			return &Obstacle{Reason: "PortConflict", Message: fmt.Sprintf(
-				"host port %s is still held by pod %s, which is on its way out: pod %s starts right after", portName(hp), holder, c.Key)}
+				"host port %s is still held by pod %s, which is on its way out: pod %s starts right after", hp, holder, c.Key)}
 		}
 	}
 	return nil

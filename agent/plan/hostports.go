@@ -1,8 +1,6 @@
 package plan
 
 import (
-	"fmt"
-	"net/netip"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -28,7 +26,7 @@ type portTable map[portNumber][]portHolder
 
 // add gives a pod its ports.
 func (t portTable) add(p *corev1.Pod, key pod.Key) {
-	for _, hp := range hostPorts(p) {
+	for _, hp := range pod.HostPorts(&p.Spec) {
 		n := portNumber{hp.Port, hp.Protocol}
 		t[n] = append(t[n], portHolder{hp.IP, key})
 	}
@@ -45,7 +43,7 @@ func (t portTable) drop(key pod.Key) {
 // A port on all addresses is in the way of that port on any address.
 func (t portTable) holder(hp pod.HostPort, asker pod.Key) (pod.Key, bool) {
 	for _, h := range t[portNumber{hp.Port, hp.Protocol}] {
-		if h.key != asker && (h.ip == hp.IP || h.ip == "" || hp.IP == "") {
+		if h.key != asker && hp.Clashes(pod.HostPort{IP: h.ip, Port: hp.Port, Protocol: hp.Protocol}) {
 			return h.key, true
 		}
 	}
@@ -61,40 +59,4 @@ func holders(claims []Claim) portTable {
 		}
 	}
 	return held
-}
-
-// hostPorts lists the ports of the host that a pod takes.
-func hostPorts(p *corev1.Pod) []pod.HostPort {
-	var ports []pod.HostPort
-	for _, list := range [][]corev1.Container{p.Spec.InitContainers, p.Spec.Containers} {
-		for i := range list {
-			for _, port := range list[i].Ports {
-				if port.HostPort != 0 {
-					ports = append(ports, pod.HostPort{IP: canonicalIP(port.HostIP), Port: port.HostPort, Protocol: port.Protocol})
-				}
-			}
-		}
-	}
-	return ports
-}
-
-// canonicalIP writes an address in the one way in which equal ones are the
-// same, and those that stand for all addresses, of either family, as "".
-func canonicalIP(text string) string {
-	ip, err := netip.ParseAddr(text)
-	if err != nil {
-		return text
-	}
-	if ip.IsUnspecified() {
-		return ""
-	}
-	return ip.Unmap().String()
-}
-
-// portName is a port as people read it: 80/TCP or 192.0.2.1:80/TCP.
-func portName(hp pod.HostPort) string {
-	if ip, err := netip.ParseAddr(hp.IP); err == nil {
-		return fmt.Sprintf("%s/%s", netip.AddrPortFrom(ip, uint16(hp.Port)), hp.Protocol)
-	}
-	return fmt.Sprintf("%d/%s", hp.Port, hp.Protocol)
 }

@@ -25,7 +25,7 @@ func NewPorts(c Claim) []pod.HostPort {
 		held.add(c.Live, c.Key)
 	}
 	var ports []pod.HostPort
-	for _, hp := range hostPorts(c.Wanted) {
+	for _, hp := range pod.HostPorts(&c.Wanted.Spec) {
 		if _, mine := held.holder(hp, pod.Key{}); !mine && !slices.Contains(ports, hp) {
 			ports = append(ports, hp)
 		}
@@ -43,7 +43,7 @@ func Hear(ports []pod.HostPort, found []pod.Listener) Listening {
 	for _, hp := range ports {
 		heard[hp] = nil
 		for _, l := range found {
-			if l.Port == hp.Port && l.Protocol == hp.Protocol && (l.IP == "" || hp.IP == "" || l.IP == hp.IP) {
+			if hp.Clashes(l.HostPort) {
 				heard[hp] = append(heard[hp], l)
 			}
 		}
@@ -67,7 +67,7 @@ func (g *grants) listener(c Claim) *Obstacle {
 		for _, l := range g.heard[hp] {
 			if !slices.Contains(c.UIDs, l.UID) {
 				return &Obstacle{Reason: "PortConflict", Message: fmt.Sprintf(
-					"host port %s is taken by %s: pod %s starts when it is free", portName(hp), g.holderName(l), c.Key)}
+					"host port %s is taken by %s: pod %s starts when it is free", hp, g.holderName(l), c.Key)}
 			}
 		}
 	}
@@ -94,7 +94,7 @@ func notHeard(c Claim, heard Listening) *Obstacle {
 	for _, hp := range NewPorts(c) {
 		if _, known := heard[hp]; !known {
 			return &Obstacle{Reason: ReasonLooking, Message: fmt.Sprintf(
-				"it is being looked at whether host port %s is free", portName(hp))}
+				"it is being looked at whether host port %s is free", hp)}
 		}
 	}
 	return nil

@@ -36,6 +36,8 @@ var bans = []ban{
 	{"manifest", []string{"manifest/source"}, pure, "what a manifest means depends on its bytes alone, so that check and the daemon agree"},
 	{"agent", []string{"agent/plan"}, ours("runtime", "network", "volumes", "cgroups", "probes", "metrics", "api", "manifest"), "the agent declares what it needs; only cmd knows concrete types"},
 	{"agent/plan", nil, ours("agent", "runtime", "network", "volumes", "cgroups", "manifest"), "the plan knows values only"},
+	{"agent/plan/workload", nil, pure, "decisions are pure functions of values: waiting, I/O and locks belong to the loop"},
+	{"agent/plan/workload", nil, ours("agent"), "a workload wants pods; how one is run is decided elsewhere"},
 	{"probes", nil, ours("runtime", "agent", "network", "volumes", "cgroups", "manifest", "api", "metrics", "systemd"), "a probe knows nothing of containers or of pods' life"},
 	{"runtime", nil, ours("network", "agent", "manifest", "api", "cgroups", "volumes"), "effectors don't know each other"},
 	{"network", nil, ours("runtime", "agent", "manifest", "api", "cgroups", "volumes"), "effectors don't know each other"},

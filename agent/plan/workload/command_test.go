@@ -1,0 +1,207 @@
+package workload_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/podstead/podstead/agent/plan/workload"
+	"github.com/podstead/podstead/pod"
+)
+
+func (w *world) do(t *testing.T, c workload.Command) {
+	t.Helper()
+	if _, err := w.command(c); err != nil {
+		t.Fatal(err)
+	}
+	w.advance(2 * time.Minute)
+}
+
+func (w *world) drift(t *testing.T, want ...string) {
+	t.Helper()
+	got := w.last.Status.Drift
+	if len(got) != len(want) || slices.ContainsFunc(want, func(s string) bool { return !strings.Contains(strings.Join(got, "\n"), s) }) {
+		t.Errorf("drift is %q, want %q", got, want)
+	}
+}
+
+// TestScale: scaling is drift until it is reset or the manifest changes, over
+// restarts too.
+func TestScale(t *testing.T) {
+	f := web("app:0", 2)
+	w := good(t, f)
+	w.do(t, workload.Command{Verb: workload.Scale, Replicas: 4})
+	w.check(t, "scaled", "app:0=4/4")
+	w.drift(t, "replicas is 4, the manifest says 2")
+	w.restart()
+	w.advance(time.Minute)
+	w.check(t, "after a restart", "app:0=4/4")
+	w.do(t, workload.Command{Verb: workload.Reset})
+	w.check(t, "reset", "app:0=2/2")
+	w.drift(t)
+	w.do(t, workload.Command{Verb: workload.Scale, Replicas: 0})
+	w.check(t, "scaled to 0", "")
+	f.env = "1"
+	w.set(f)
+	w.advance(2 * time.Minute)
+	w.check(t, "the manifest changed", "app:0=2/2")
+	w.drift(t)
+	if w.said("DriftTakenBack") != 1 {
+		t.Errorf("events %q", w.events)
+	}
+}
+
+func TestUndo(t *testing.T) {
+	f := web("app:0", 2)
+	w := good(t, f)
+	f.image = "app:1"
+	w.set(f)
+	w.advance(2 * time.Minute)
+	w.do(t, workload.Command{Verb: workload.Undo})
+	w.check(t, "undone", "app:0=2/2")
+	w.drift(t, "is wanted instead of the manifest's")
+	if w.last.Status.Revision != 3 {
+		t.Errorf("revision %d, want 3: as in Kubernetes it gets a new number", w.last.Status.Revision)
+	}
+	w.do(t, workload.Command{Verb: workload.Undo, Revision: 2})
+	w.check(t, "undone again", "app:1=2/2")
+	w.drift(t)
+	w.do(t, workload.Command{Verb: workload.Undo})
+	w.do(t, workload.Command{Verb: workload.Reset})
+	w.check(t, "reset", "app:1=2/2")
+}
+
+func TestRestart(t *testing.T) {
+	w := good(t, web("app:0", 2))
+	before := []string{w.pods[0].desired.Key.Name, w.pods[1].desired.Key.Name}
+	w.do(t, workload.Command{Verb: workload.Restart})
+	w.check(t, "restarted", "app:0=2/2")
+	for _, p := range w.pods {
+		if slices.Contains(before, p.desired.Key.Name) {
+			t.Errorf("%s is still there", p.desired.Key)
+		}
+	}
+	trace := len(w.trace)
+	w.do(t, workload.Command{Verb: workload.Reset})
+	if len(w.trace) != trace {
+		t.Errorf("taking a restart back did %v", w.trace[trace:])
+	}
+}
+
+func TestPauseAndResume(t *testing.T) {
+	f := web("app:0", 2)
+	w := good(t, f)
+	w.do(t, workload.Command{Verb: workload.Pause})
+	w.drift(t, "rollouts are paused")
+	for _, verb := range []workload.Verb{workload.Pause, workload.Undo, workload.Restart} {
+		if _, err := w.command(workload.Command{Verb: verb}); err == nil || !strings.Contains(err.Error(), "paused") {
+			t.Errorf("%s while it is paused: %v", verb, err)
+		}
+	}
+	w.do(t, workload.Command{Verb: workload.Resume})
+	w.drift(t)
+}
+
+// TestRefusedCommands: the message names the command, the workload, what was
+// found and what there is; nothing changes.
+func TestRefusedCommands(t *testing.T) {
+	f := web("app:0", 1)
+	w := good(t, f)
+	w.behaviours["app:1"] = behaviour{never: true}
+	f.image = "app:1"
+	w.set(f)
+	w.advance(5 * time.Minute)
+	daemon := f
+	daemon.kind, daemon.image = pod.KindDaemonSet, "app:0"
+	set := daemon
+	set.kind = pod.KindReplicaSet
+	for _, c := range []struct {
+		w       *world
+		command workload.Command
+		want    string
+	}{
+		{w, workload.Command{Verb: workload.Undo, Revision: 2}, "undo: Deployment default/web revision 2 failed"},
+		{w, workload.Command{Verb: workload.Undo, Revision: 9}, "has no revision 9: there are 3, 2"},
+		{w, workload.Command{Verb: workload.Undo}, "has no earlier revision that did not fail"},
+		{w, workload.Command{Verb: workload.Scale, Replicas: -1}, "can't have -1 pods"},
+		{w, workload.Command{Verb: workload.Resume}, "is not paused"},
+		{w, workload.Command{Verb: "dance"}, "does not know that command"},
+		{good(t, daemon), workload.Command{Verb: workload.Scale, Replicas: 2}, "one pod here"},
+		{newWorld(set), workload.Command{Verb: workload.Undo}, "does not run it"},
+	} {
+		before := c.w.record
+		if _, err := c.w.command(c.command); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%v: %v, want %q", c.command, err, c.want)
+		}
+		if c.w.record != before {
+			t.Errorf("%v changed something", c.command)
+		}
+	}
+}
+
+// TestPlacement: what decides whether this server runs a workload.
+func TestPlacement(t *testing.T) {
+	taint := func(effect corev1.TaintEffect) []corev1.Taint {
+		return []corev1.Taint{{Key: "gpu", Value: "yes", Effect: effect}}
+	}
+	tolerates := []corev1.Toleration{{Key: "gpu", Operator: corev1.TolerationOpEqual, Value: "yes"}}
+	affinity := func(value string) *corev1.Affinity {
+		return &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{RequiredDuringSchedulingIgnoredDuringExecution: &corev1.NodeSelector{
+			NodeSelectorTerms: []corev1.NodeSelectorTerm{{MatchExpressions: []corev1.NodeSelectorRequirement{{Key: "disk", Operator: "In", Values: []string{value}}}}},
+		}}}
+	}
+	for name, c := range map[string]struct {
+		change      func(*form)
+		taints      []corev1.Taint
+		runs, stays bool
+	}{
+		"anywhere":                 {func(*form) {}, nil, true, true},
+		"nodeSelector here":        {func(f *form) { f.disk = "ssd" }, nil, true, true},
+		"nodeSelector elsewhere":   {func(f *form) { f.disk = "hdd" }, nil, false, false},
+		"affinity here":            {func(f *form) { f.affinity = affinity("ssd") }, nil, true, true},
+		"affinity elsewhere":       {func(f *form) { f.affinity = affinity("hdd") }, nil, false, false},
+		"NoSchedule":               {func(*form) {}, taint(corev1.TaintEffectNoSchedule), false, true},
+		"NoExecute":                {func(*form) {}, taint(corev1.TaintEffectNoExecute), false, false},
+		"tolerated":                {func(f *form) { f.tolerations = tolerates }, taint(corev1.TaintEffectNoExecute), true, true},
+		"PreferNoSchedule":         {func(*form) {}, taint(corev1.TaintEffectPreferNoSchedule), true, true},
+		"DaemonSet, disk pressure": {func(*form) {}, []corev1.Taint{{Key: corev1.TaintNodeDiskPressure, Effect: corev1.TaintEffectNoSchedule}}, true, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := web("app:0", 1)
+			f.kind = pod.KindDaemonSet
+			running := good(t, f)
+			c.change(&f)
+			fresh := newWorld(f)
+			running.settings.Node.Spec.Taints, fresh.settings.Node.Spec.Taints = c.taints, c.taints
+			running.set(f)
+			fresh.advance(time.Minute)
+			running.advance(5 * time.Minute)
+			if got := len(fresh.pods) == 1; got != c.runs {
+				t.Errorf("a pod is made: %v", got)
+			}
+			if got := len(running.pods) == 1; got != c.stays {
+				t.Errorf("the pod stays: %v", got)
+			}
+			if why := fresh.last.Status.Elsewhere; (why == "") != c.stays {
+				t.Errorf("elsewhere: %q", why)
+			}
+		})
+	}
+}
+
+// TestOnDelete: a DaemonSet's pod is replaced when somebody ended the old one.
+func TestOnDelete(t *testing.T) {
+	f := web("app:0", 1)
+	f.kind, f.onDelete = pod.KindDaemonSet, true
+	w := good(t, f)
+	f.image = "app:1"
+	w.set(f)
+	w.advance(time.Hour)
+	w.check(t, "nobody ended it", "app:0=1/1")
+	w.pods = nil
+	w.advance(time.Minute)
+	w.check(t, "it was ended", "app:1=1/1")
+}

@@ -1,0 +1,151 @@
+package workload_test
+
+import (
+	"slices"
+	"time"
+
+	"github.com/podstead/podstead/agent/plan/workload"
+	"github.com/podstead/podstead/pod"
+)
+
+// behaviour is how the pods of an image fare.
+type behaviour struct {
+	never bool          // never ready
+	ready time.Duration // ready so long after the start
+	crash time.Duration // crashes so long after the start; 0 for never
+	sick  time.Duration // turns unready so long after it was ready; 0 for never
+}
+
+func (b behaviour) healthy() bool { return !b.never && b.crash == 0 && b.sick == 0 }
+
+type simPod struct {
+	desired             *pod.Desired
+	revision            string
+	stopping, admitted  bool
+	started             pod.Moment
+	ready               pod.Stamp
+	crashes             int
+	at                  pod.Moment // the next thing that happens to it; 0 for nothing
+	what                happening
+	blocked             string
+	unreadable, ailment bool
+}
+
+type happening int
+
+const (
+	starts happening = iota
+	turnsReady
+	crashes
+	turnsSick
+	isGone
+)
+
+func (p *simPod) image() string { return p.desired.Pod.Spec.Containers[0].Image }
+
+func (p *simPod) port() int32 {
+	if ports := p.desired.Pod.Spec.Containers[0].Ports; len(ports) > 0 {
+		return ports[0].HostPort
+	}
+	return 0
+}
+
+// admit starts the pods that can start. It tells whether that told anything
+// new about one.
+func (w *world) admit() bool {
+	news := false
+	running, ports := 0, map[int32]bool{}
+	for _, p := range w.pods {
+		if p.admitted {
+			running++
+			ports[p.port()] = true
+		}
+	}
+	for _, p := range w.pods {
+		if p.admitted || p.stopping {
+			continue
+		}
+		before := p.blocked
+		switch {
+		case w.absent[p.image()] && !w.local[p.image()]:
+			p.blocked = "image can't be pulled"
+		case w.capacity > 0 && running >= w.capacity:
+			p.blocked = "no room"
+		case p.port() != 0 && ports[p.port()]:
+			p.blocked = "host port is taken"
+		default:
+			p.blocked, p.admitted = "", true
+			w.local[p.image()] = true
+			running++
+			ports[p.port()] = true
+			w.start(p)
+		}
+		news = news || before != p.blocked
+	}
+	return news
+}
+
+func (w *world) start(p *simPod) {
+	b, known := w.behaviours[p.image()]
+	if !known {
+		b.ready = 2 * time.Second
+	}
+	p.started, p.at = w.now, 0
+	switch {
+	case !b.never && (b.crash == 0 || b.ready < b.crash):
+		p.at, p.what = w.now.Add(b.ready), turnsReady
+	case b.crash > 0:
+		p.at, p.what = w.now.Add(b.crash), crashes
+	}
+}
+
+// happen does what is due.
+func (w *world) happen() {
+	for _, p := range slices.Clone(w.pods) {
+		if p.at == 0 || p.at > w.now {
+			continue
+		}
+		p.at = 0
+		b := w.behaviours[p.image()]
+		switch p.what {
+		case starts:
+			w.start(p)
+		case turnsReady:
+			p.ready = w.stamp()
+			if b.crash > 0 {
+				p.at, p.what = p.started.Add(b.crash), crashes
+			} else if b.sick > 0 {
+				p.at, p.what = w.now.Add(b.sick), turnsSick
+			}
+		case crashes:
+			w.crash(p)
+		case turnsSick:
+			p.ready = pod.Stamp{}
+		case isGone:
+			w.pods = slices.DeleteFunc(w.pods, func(o *simPod) bool { return o == p })
+		}
+	}
+	for image, at := range w.fetching {
+		if at > w.now {
+			continue
+		}
+		delete(w.fetching, image)
+		if w.absent[image.Name] {
+			w.fetched[image] = workload.Fetched{Problem: "not found"}
+		} else {
+			w.fetched[image] = workload.Fetched{Present: true}
+			w.local[image.Name] = true
+		}
+	}
+	w.admit()
+}
+
+// crash ends a pod's process; it starts again after a while. One that crashes
+// for ever is left alone in the end.
+func (w *world) crash(p *simPod) {
+	p.ready, p.at = pod.Stamp{}, 0
+	p.crashes++
+	if p.crashes < 12 {
+		p.at, p.what = w.now.Add(time.Duration(min(p.crashes, 6))*5*time.Second), starts
+	}
+}

@@ -5,6 +5,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -159,6 +160,16 @@ func (a *Agent) Restart(ctx context.Context, key pod.Key, container string) erro
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// Rollout carries out a command on a workload.
+func (a *Agent) Rollout(context.Context, pod.ObjectKey, pod.RolloutCommand) (string, error) {
+	return "", errors.New("workloads are not wired yet")
+}
+
+// Diff says what manifests would change.
+func (a *Agent) Diff(context.Context, []pod.Object) ([]pod.Change, error) {
+	return nil, errors.New("workloads are not wired yet")
 }
 
 // Alive returns nil when the loop has taken up and applied a fact that was sent

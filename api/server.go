@@ -40,6 +40,13 @@ type Control interface {
 	Restart(ctx context.Context, key pod.Key, container string) error
 	// StoredImages lists the images that are there, with why each is kept.
 	StoredImages(ctx context.Context) ([]pod.StoredImage, error)
+	// Rollout carries out a command on a workload and says in words what was
+	// done. It returns when that is stored; an error says why it can't be
+	// done, and nothing changed then.
+	Rollout(ctx context.Context, workload pod.ObjectKey, c pod.RolloutCommand) (string, error)
+	// Diff says what would change if the manifests in documents replaced those
+	// that are wanted now, with the way that each rollout would take.
+	Diff(ctx context.Context, objects []pod.Object) ([]pod.Change, error)
 }
 
 // Executor runs commands in containers.

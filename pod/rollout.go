@@ -52,6 +52,8 @@ func ValidRolloutAnnotation(key, value string) bool {
 	switch key {
 	case AutoRollbackAnnotation:
 		return value == "true" || value == "false"
+	case UpdateOrderAnnotation:
+		return value == StartFirst || value == StopFirst
 	case WatchSecondsAnnotation:
 		_, ok := parseWatchWindow(value)
 		return ok

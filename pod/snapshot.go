@@ -15,6 +15,10 @@ type Snapshot struct {
 	Node    Node
 	// Pods are sorted by key, older instances first.
 	Pods []View
+	// Workloads are sorted by kind, then key.
+	Workloads []WorkloadView
+	// Services are sorted by key.
+	Services []ServiceView
 	// Events are the latest events, oldest first, at most 1,000.
 	Events   []corev1.Event
 	Sources  []SourceState

@@ -145,6 +145,20 @@ func (d *Daemon) Read(ctx context.Context, r api.LogRequest, w io.Writer) error 
 	return err
 }
 
+// Rollout says what it was asked.
+func (d *Daemon) Rollout(_ context.Context, w pod.ObjectKey, c pod.RolloutCommand) (string, error) {
+	return fmt.Sprintf("%s: %s replicas=%d revision=%d", w, c.Verb, c.Replicas, c.Revision), nil
+}
+
+// Diff says that every object is new.
+func (d *Daemon) Diff(_ context.Context, objects []pod.Object) ([]pod.Change, error) {
+	var changes []pod.Change
+	for i := range objects {
+		changes = append(changes, pod.Change{ObjectKey: objects[i].ObjectKey, Verb: "created", After: &objects[i]})
+	}
+	return changes, nil
+}
+
 // Config serves d at a socket.
 func (d *Daemon) Config(socket string) api.Config {
 	return api.Config{

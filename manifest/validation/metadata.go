@@ -86,7 +86,7 @@ func (c *checker) ownAnnotations(annotations map[string]string, at *field.Path, 
 }
 
 func rolloutAnnotations() []string {
-	return []string{pod.AutoRollbackAnnotation, pod.WatchSecondsAnnotation}
+	return []string{pod.AutoRollbackAnnotation, pod.WatchSecondsAnnotation, pod.UpdateOrderAnnotation}
 }
 
 func (c *checker) rolloutAnnotation(key, value string, at *field.Path) {
@@ -94,7 +94,10 @@ func (c *checker) rolloutAnnotation(key, value string, at *field.Path) {
 		return
 	}
 	want := `"true" or "false"`
-	if key == pod.WatchSecondsAnnotation {
+	switch key {
+	case pod.UpdateOrderAnnotation:
+		want = fmt.Sprintf("%q or %q", pod.StartFirst, pod.StopFirst)
+	case pod.WatchSecondsAnnotation:
 		want = fmt.Sprintf("a number of seconds in quotes, 0 to %d", pod.MaxWatchWindow/time.Second)
 	}
 	c.refuse(at, pod.ReasonInvalid, finding{"is not a known value", quote(value), want})

@@ -8,33 +8,11 @@ import (
 	"github.com/podstead/podstead/pod"
 )
 
-// Verb is what a person asks of a workload.
-type Verb string
-
-// The verbs, as the command line has them.
-const (
-	Scale   Verb = "scale"
-	Undo    Verb = "undo"
-	Pause   Verb = "pause"
-	Resume  Verb = "resume"
-	Restart Verb = "restart"
-	Reset   Verb = "reset"
-)
-
-// Command is one thing that a person asks of a workload.
-type Command struct {
-	Verb Verb
-	// Replicas is for Scale.
-	Replicas int32
-	// Revision is the number that Undo goes to; 0 for the one before.
-	Revision int64
-}
-
 // Apply carries out a command: it returns the record as it is to be stored,
 // from which the next decision follows, and says in words what was done. An
 // error says why it can't be done; nothing changes then. The record is that of
 // the last decision.
-func Apply(c Command, rec *Record, now pod.Stamp) (*Record, string, error) {
+func Apply(c pod.RolloutCommand, rec *Record, now pod.Stamp) (*Record, string, error) {
 	if rec == nil {
 		return nil, "", fmt.Errorf("%s: this server does not run it", c.Verb)
 	}
@@ -61,29 +39,29 @@ type edit struct {
 }
 
 // refused says which verbs a kind does not have.
-func (e *edit) refused(v Verb) string {
+func (e *edit) refused(v pod.RolloutVerb) string {
 	switch kind := e.object.Kind; {
-	case kind == pod.KindReplicaSet && v != Scale && v != Reset:
+	case kind == pod.KindReplicaSet && v != pod.Scale && v != pod.RolloutReset:
 		return "has no rollouts: change its manifest"
-	case kind == pod.KindDaemonSet && (v == Scale || v == Pause || v == Resume):
+	case kind == pod.KindDaemonSet && (v == pod.Scale || v == pod.RolloutPause || v == pod.RolloutResume):
 		return "can't be scaled or paused: it has one pod here"
 	default:
 		return ""
 	}
 }
 
-func (e *edit) apply(c Command) (string, error) {
+func (e *edit) apply(c pod.RolloutCommand) (string, error) {
 	drift := &e.rec.Drift
 	switch c.Verb {
-	case Scale:
+	case pod.Scale:
 		return e.scale(c.Replicas)
-	case Undo:
+	case pod.RolloutUndo:
 		return e.undo(c.Revision)
-	case Pause:
+	case pod.RolloutPause:
 		return e.pause(true)
-	case Resume:
+	case pod.RolloutResume:
 		return e.pause(false)
-	case Restart:
+	case pod.RolloutRestart:
 		if e.isPaused() {
 			return "", fmt.Errorf("is paused: resume it first")
 		}
@@ -93,7 +71,7 @@ func (e *edit) apply(c Command) (string, error) {
 		}
 		drift.RestartedAt = at
 		return "restarted", nil
-	case Reset:
+	case pod.RolloutReset:
 		if drift.Empty() {
 			return "is as its manifest says", nil
 		}

@@ -8,11 +8,10 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/podstead/podstead/agent/plan/workload"
 	"github.com/podstead/podstead/pod"
 )
 
-func (w *world) do(t *testing.T, c workload.Command) {
+func (w *world) do(t *testing.T, c pod.RolloutCommand) {
 	t.Helper()
 	if _, err := w.command(c); err != nil {
 		t.Fatal(err)
@@ -33,16 +32,16 @@ func (w *world) drift(t *testing.T, want ...string) {
 func TestScale(t *testing.T) {
 	f := web("app:0", 2)
 	w := good(t, f)
-	w.do(t, workload.Command{Verb: workload.Scale, Replicas: 4})
+	w.do(t, pod.RolloutCommand{Verb: pod.Scale, Replicas: 4})
 	w.check(t, "scaled", "app:0=4/4")
 	w.drift(t, "replicas is 4, the manifest says 2")
 	w.restart()
 	w.advance(time.Minute)
 	w.check(t, "after a restart", "app:0=4/4")
-	w.do(t, workload.Command{Verb: workload.Reset})
+	w.do(t, pod.RolloutCommand{Verb: pod.RolloutReset})
 	w.check(t, "reset", "app:0=2/2")
 	w.drift(t)
-	w.do(t, workload.Command{Verb: workload.Scale, Replicas: 0})
+	w.do(t, pod.RolloutCommand{Verb: pod.Scale, Replicas: 0})
 	w.check(t, "scaled to 0", "")
 	f.env = "1"
 	w.set(f)
@@ -60,24 +59,24 @@ func TestUndo(t *testing.T) {
 	f.image = "app:1"
 	w.set(f)
 	w.advance(2 * time.Minute)
-	w.do(t, workload.Command{Verb: workload.Undo})
+	w.do(t, pod.RolloutCommand{Verb: pod.RolloutUndo})
 	w.check(t, "undone", "app:0=2/2")
 	w.drift(t, "is wanted instead of the manifest's")
 	if w.last.Status.Revision != 3 {
 		t.Errorf("revision %d, want 3: as in Kubernetes it gets a new number", w.last.Status.Revision)
 	}
-	w.do(t, workload.Command{Verb: workload.Undo, Revision: 2})
+	w.do(t, pod.RolloutCommand{Verb: pod.RolloutUndo, Revision: 2})
 	w.check(t, "undone again", "app:1=2/2")
 	w.drift(t)
-	w.do(t, workload.Command{Verb: workload.Undo})
-	w.do(t, workload.Command{Verb: workload.Reset})
+	w.do(t, pod.RolloutCommand{Verb: pod.RolloutUndo})
+	w.do(t, pod.RolloutCommand{Verb: pod.RolloutReset})
 	w.check(t, "reset", "app:1=2/2")
 }
 
 func TestRestart(t *testing.T) {
 	w := good(t, web("app:0", 2))
 	before := []string{w.pods[0].desired.Key.Name, w.pods[1].desired.Key.Name}
-	w.do(t, workload.Command{Verb: workload.Restart})
+	w.do(t, pod.RolloutCommand{Verb: pod.RolloutRestart})
 	w.check(t, "restarted", "app:0=2/2")
 	for _, p := range w.pods {
 		if slices.Contains(before, p.desired.Key.Name) {
@@ -85,7 +84,7 @@ func TestRestart(t *testing.T) {
 		}
 	}
 	trace := len(w.trace)
-	w.do(t, workload.Command{Verb: workload.Reset})
+	w.do(t, pod.RolloutCommand{Verb: pod.RolloutReset})
 	if len(w.trace) != trace {
 		t.Errorf("taking a restart back did %v", w.trace[trace:])
 	}
@@ -94,14 +93,14 @@ func TestRestart(t *testing.T) {
 func TestPauseAndResume(t *testing.T) {
 	f := web("app:0", 2)
 	w := good(t, f)
-	w.do(t, workload.Command{Verb: workload.Pause})
+	w.do(t, pod.RolloutCommand{Verb: pod.RolloutPause})
 	w.drift(t, "rollouts are paused")
-	for _, verb := range []workload.Verb{workload.Pause, workload.Undo, workload.Restart} {
-		if _, err := w.command(workload.Command{Verb: verb}); err == nil || !strings.Contains(err.Error(), "paused") {
+	for _, verb := range []pod.RolloutVerb{pod.RolloutPause, pod.RolloutUndo, pod.RolloutRestart} {
+		if _, err := w.command(pod.RolloutCommand{Verb: verb}); err == nil || !strings.Contains(err.Error(), "paused") {
 			t.Errorf("%s while it is paused: %v", verb, err)
 		}
 	}
-	w.do(t, workload.Command{Verb: workload.Resume})
+	w.do(t, pod.RolloutCommand{Verb: pod.RolloutResume})
 	w.drift(t)
 }
 
@@ -120,17 +119,17 @@ func TestRefusedCommands(t *testing.T) {
 	set.kind = pod.KindReplicaSet
 	for _, c := range []struct {
 		w       *world
-		command workload.Command
+		command pod.RolloutCommand
 		want    string
 	}{
-		{w, workload.Command{Verb: workload.Undo, Revision: 2}, "undo: Deployment default/web revision 2 failed"},
-		{w, workload.Command{Verb: workload.Undo, Revision: 9}, "has no revision 9: there are 3, 2"},
-		{w, workload.Command{Verb: workload.Undo}, "has no earlier revision that did not fail"},
-		{w, workload.Command{Verb: workload.Scale, Replicas: -1}, "can't have -1 pods"},
-		{w, workload.Command{Verb: workload.Resume}, "is not paused"},
-		{w, workload.Command{Verb: "dance"}, "does not know that command"},
-		{good(t, daemon), workload.Command{Verb: workload.Scale, Replicas: 2}, "one pod here"},
-		{newWorld(set), workload.Command{Verb: workload.Undo}, "does not run it"},
+		{w, pod.RolloutCommand{Verb: pod.RolloutUndo, Revision: 2}, "undo: Deployment default/web revision 2 failed"},
+		{w, pod.RolloutCommand{Verb: pod.RolloutUndo, Revision: 9}, "has no revision 9: there are 3, 2"},
+		{w, pod.RolloutCommand{Verb: pod.RolloutUndo}, "has no earlier revision that did not fail"},
+		{w, pod.RolloutCommand{Verb: pod.Scale, Replicas: -1}, "can't have -1 pods"},
+		{w, pod.RolloutCommand{Verb: pod.RolloutResume}, "is not paused"},
+		{w, pod.RolloutCommand{Verb: "dance"}, "does not know that command"},
+		{good(t, daemon), pod.RolloutCommand{Verb: pod.Scale, Replicas: 2}, "one pod here"},
+		{newWorld(set), pod.RolloutCommand{Verb: pod.RolloutUndo}, "does not run it"},
 	} {
 		before := c.w.record
 		if _, err := c.w.command(c.command); err == nil || !strings.Contains(err.Error(), c.want) {

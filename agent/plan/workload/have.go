@@ -88,22 +88,9 @@ type Pod struct {
 	// image can't be pulled, its port is taken. Empty if nothing keeps it.
 	Blocked string
 	// Troubles say how its containers failed last.
-	Troubles []Trouble
+	Troubles []pod.Trouble
 	// Events are the latest events about it, in words, oldest first.
 	Events []string
-}
-
-// Trouble is how one container failed last.
-type Trouble struct {
-	Container string `json:"container"`
-	// Reason is one word, such as OOMKilled, Error or Unhealthy.
-	Reason string `json:"reason"`
-	// ExitCode is that of the last run that ended; nil if none did.
-	ExitCode *int `json:"exitCode,omitempty"`
-	// Probe is what the probe that fails says; empty if none does.
-	Probe string `json:"probe,omitempty"`
-	// LogTail holds the last lines of output of the run that failed.
-	LogTail []string `json:"logTail,omitempty"`
 }
 
 // Image is an image as one revision of a workload needs it.

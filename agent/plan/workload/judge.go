@@ -205,7 +205,7 @@ const (
 func (r *decider) failure(reason FailureReason, message string, of []*member) *Failure {
 	f := &Failure{Reason: reason, Message: message, At: r.now}
 	for _, m := range of[:min(len(of), keptPods)] {
-		p := FailedPod{Name: m.Key.Name, Crashes: m.Crashes, Events: last(m.Events, keptEvents)}
+		p := pod.FailedPod{Name: m.Key.Name, Crashes: m.Crashes, Events: last(m.Events, keptEvents)}
 		for _, t := range m.Troubles {
 			t.LogTail = last(t.LogTail, keptLines)
 			t.Probe = strings.ToValidUTF8(t.Probe[:min(len(t.Probe), keptText)], "")
@@ -219,25 +219,13 @@ func (r *decider) failure(reason FailureReason, message string, of []*member) *F
 	return f
 }
 
-func firstTrouble(pods []FailedPod) string {
+func firstTrouble(pods []pod.FailedPod) string {
 	for _, p := range pods {
 		for _, t := range p.Troubles {
 			return t.String()
 		}
 	}
 	return ""
-}
-
-// String says in words how the container failed.
-func (t Trouble) String() string {
-	text := fmt.Sprintf("container %s: %s", t.Container, t.Reason)
-	if t.ExitCode != nil {
-		text += fmt.Sprintf(", exit code %d", *t.ExitCode)
-	}
-	if t.Probe != "" {
-		text += ", " + t.Probe
-	}
-	return text
 }
 
 // last are the last lines that fit, each and together.

@@ -142,8 +142,8 @@ func disturb(t *rapid.T, w *world) {
 }
 
 func randomCommand(t *rapid.T, w *world) {
-	c := workload.Command{Verb: rapid.SampledFrom([]workload.Verb{
-		workload.Scale, workload.Scale, workload.Undo, workload.Pause, workload.Resume, workload.Restart, workload.Reset,
+	c := pod.RolloutCommand{Verb: rapid.SampledFrom([]pod.RolloutVerb{
+		pod.Scale, pod.Scale, pod.RolloutUndo, pod.RolloutPause, pod.RolloutResume, pod.RolloutRestart, pod.RolloutReset,
 	}).Draw(t, "verb")}
 	c.Replicas = int32(rapid.IntRange(0, 4).Draw(t, "scale"))
 	if w.form.hostPort != 0 || w.ruling.hostPort != 0 {
@@ -161,7 +161,7 @@ func (w *world) converge() {
 	w.runtimeDown, w.keep, w.absent = false, false, map[string]bool{}
 	w.decide()
 	if w.record != nil && w.paused(w.record) {
-		if _, err := w.command(workload.Command{Verb: workload.Resume}); err != nil {
+		if _, err := w.command(pod.RolloutCommand{Verb: pod.RolloutResume}); err != nil {
 			w.violate("it can't be resumed: %v", err)
 		}
 	}

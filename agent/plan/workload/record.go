@@ -57,7 +57,7 @@ type Failure struct {
 	Message string    `json:"message"`
 	At      pod.Stamp `json:"at"`
 	// Pods are the pods that failed, at most 3.
-	Pods []FailedPod `json:"pods,omitempty"`
+	Pods []pod.FailedPod `json:"pods,omitempty"`
 }
 
 // FailureReason is why a revision failed, in one word.
@@ -72,14 +72,6 @@ const (
 	// FailedUnhealthy: it was ready and turned unhealthy in its watch window.
 	FailedUnhealthy FailureReason = "Unhealthy"
 )
-
-// FailedPod is what is kept of a pod that failed.
-type FailedPod struct {
-	Name     string    `json:"name"`
-	Crashes  int       `json:"crashes,omitempty"`
-	Troubles []Trouble `json:"troubles,omitempty"`
-	Events   []string  `json:"events,omitempty"`
-}
 
 // Rollout is how far the target has come. It is being rolled out until
 // Complete, watched until Settled, and left alone from then on.

@@ -100,7 +100,7 @@ func (w *world) have() workload.Have {
 		}
 		if p.crashes > 0 {
 			code := 1
-			o.Troubles = []workload.Trouble{{Container: "app", Reason: "Error", ExitCode: &code, LogTail: []string{"no database"}}}
+			o.Troubles = []pod.Trouble{{Container: "app", Reason: "Error", ExitCode: &code, LogTail: []string{"no database"}}}
 		}
 		h.Pods = append(h.Pods, o)
 	}
@@ -253,7 +253,7 @@ func (w *world) reboot() {
 }
 
 // command is what a person asks for; it reports what they read.
-func (w *world) command(c workload.Command) (string, error) {
+func (w *world) command(c pod.RolloutCommand) (string, error) {
 	record, done, err := workload.Apply(c, w.record, w.stamp())
 	if err == nil {
 		w.record = record

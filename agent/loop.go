@@ -22,6 +22,9 @@ type loop struct {
 
 	sources map[string]pod.SourceState
 	wants   map[pod.Key]plan.Want
+	// objects is what is wanted beside pods. One of which nobody can tell
+	// whether it is wanted has the object that was wanted last.
+	objects map[pod.ObjectKey]plan.ObjectWant
 	pods    map[pod.Key]*podState
 	images  map[string]*imageState
 	events  *recorder

@@ -21,6 +21,8 @@ func (l *loop) merge() {
 		}
 	}
 	merged := plan.Merge(sources, owners)
+	objects := plan.MergeObjects(sources, l.objectOwners())
+	l.objects = l.keptObjects(objects.Wants)
 	l.applyDrain(merged.Wants, l.cfg.Now().Moment)
 	l.admit(merged.Wants)
 	for key := range merged.Wants {
@@ -39,7 +41,30 @@ func (l *loop) merge() {
 		}
 	}
 	l.wants = merged.Wants
-	l.setConflicts(merged.Conflicts)
+	l.setConflicts(slices.Concat(merged.Conflicts, objects.Conflicts))
+}
+
+// objectOwners says of each object that is no pod which manifest it has now.
+func (l *loop) objectOwners() map[pod.ObjectKey]plan.Owner {
+	owners := map[pod.ObjectKey]plan.Owner{}
+	for key, w := range l.objects {
+		if w.Object != nil {
+			owners[key] = plan.Owner{Source: w.Object.Origin.Source, File: w.Object.Origin.File}
+		}
+	}
+	return owners
+}
+
+// keptObjects gives those of which nobody can tell whether they are wanted as
+// they were wanted last.
+func (l *loop) keptObjects(wants map[pod.ObjectKey]plan.ObjectWant) map[pod.ObjectKey]plan.ObjectWant {
+	for key, w := range wants {
+		if before := l.objects[key]; w.Keep && w.Object == nil && before.Object != nil {
+			w.Object = before.Object
+			wants[key] = w
+		}
+	}
+	return wants
 }
 
 func (l *loop) setConflicts(conflicts []pod.Problem) {
@@ -48,12 +73,14 @@ func (l *loop) setConflicts(conflicts []pod.Problem) {
 	}
 	for _, c := range conflicts {
 		if !slices.Contains(l.conflicts, c) {
-			l.event(c.Key, warning, "ManifestConflict", c.String())
+			l.eventOf(c.Object(), warning, "ManifestConflict", c.String())
 		}
-		l.dirty[c.Key] = true
 	}
-	for _, c := range l.conflicts {
-		l.dirty[c.Key] = true
+	for _, c := range slices.Concat(conflicts, l.conflicts) {
+		if c.Kind == pod.KindPod {
+			l.dirty[c.Key] = true
+		}
 	}
+	l.unpublished = true
 	l.conflicts = conflicts
 }

@@ -140,7 +140,7 @@ func (l *loop) problems(key pod.Key, origin pod.Origin) []pod.Problem {
 		}
 	}
 	for _, p := range l.conflicts {
-		if p.Key == key {
+		if p.Object() == (pod.ObjectKey{Kind: pod.KindPod, Key: key}) {
 			found = append(found, p)
 		}
 	}

@@ -134,19 +134,19 @@ func (e *edit) undo(number int64) (string, error) {
 }
 
 func (e *edit) undoTo(number int64) (*Revision, error) {
+	if number == 0 {
+		if rev := e.rec.before(); rev != nil {
+			return rev, nil
+		}
+		return nil, fmt.Errorf("has no earlier revision that did not fail")
+	}
 	var known []string
 	for i := len(e.rec.Revisions) - 1; i >= 0; i-- {
 		rev := &e.rec.Revisions[i]
 		known = append(known, fmt.Sprint(rev.Number))
-		switch {
-		case number != 0 && rev.Number == number:
-			return rev, nil
-		case number == 0 && rev.Hash != e.rec.Target && rev.Failure == nil && rev.Hash != e.rec.Held.Revision:
+		if rev.Number == number {
 			return rev, nil
 		}
-	}
-	if number == 0 {
-		return nil, fmt.Errorf("has no earlier revision that did not fail")
 	}
 	return nil, fmt.Errorf("has no revision %d: there are %s", number, strings.Join(known, ", "))
 }

@@ -235,9 +235,9 @@ func (r *decider) end(m *member, why string) {
 func (r *decider) add(hash string) {
 	owner := r.object.ObjectKey
 	for index := 0; ; index++ {
-		if name := podName(owner, hash, index); !r.used[name] {
+		key := pod.Key{Namespace: r.meta.Namespace, Name: podName(owner, hash, index)}
+		if name := key.Name; !r.used[name] && !r.have.Others[key] {
 			r.used[name] = true
-			key := pod.Key{Namespace: r.meta.Namespace, Name: name}
 			r.members = append(r.members, &member{Pod: Pod{Key: key, Revision: hash}})
 			return
 		}

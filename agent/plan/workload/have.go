@@ -51,6 +51,9 @@ type Have struct {
 	// Pods are those that are wanted since the last decision and those of
 	// which something exists, in any order.
 	Pods []Pod
+	// Others are pods that belong to somebody else: their names are not to be
+	// had.
+	Others map[pod.Key]bool
 	// Images is what came of the images that Decision.Fetch asked for.
 	Images map[Image]Fetched
 	// Free is what cpu and memory this server can give beside all pods that

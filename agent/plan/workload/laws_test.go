@@ -194,7 +194,11 @@ func (w *world) judgeEnd() {
 	if rec.Drift.RestartedAt == "" && rec.Drift.Undo == "" {
 		got = templateKey(target.Template.Spec, nil)
 	}
-	switch failed := w.failed[want]; {
+	// A copy that a restart made of what is wanted speaks for it.
+	copied := slices.ContainsFunc(rec.Revisions, func(rev workload.Revision) bool {
+		return rev.Failure != nil && templateKey(rev.Template.Spec, nil) == want
+	})
+	switch failed := w.failed[want] || copied; {
 	case got == want:
 		if target.Failure != nil && good != nil && !w.ruling.keep {
 			w.violate("%s failed and was not taken back", want)

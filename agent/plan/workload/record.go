@@ -159,6 +159,37 @@ func (r *Record) good() *Revision {
 	return nil
 }
 
+// Images are the names of those that have to stay: of the revision that pods
+// are made of, of those that wait or are wanted instead, and of those to which
+// a rollback or undo would go.
+func (r *Record) Images() []string {
+	kept := []*Revision{r.Revision(r.Target), r.Revision(r.Held.Revision), r.Revision(r.Drift.Undo), r.good(), r.before()}
+	var names []string
+	for _, rev := range kept {
+		if rev == nil {
+			continue
+		}
+		for _, c := range containers(&rev.Template.Spec) {
+			if !slices.Contains(names, c.Image) {
+				names = append(names, c.Image)
+			}
+		}
+	}
+	return names
+}
+
+// before is the latest revision that did not fail and is neither the target
+// nor waits: where undo goes. It is nil if there is none.
+func (r *Record) before() *Revision {
+	for i := len(r.Revisions) - 1; i >= 0; i-- {
+		rev := &r.Revisions[i]
+		if rev.Hash != r.Target && rev.Failure == nil && rev.Hash != r.Held.Revision {
+			return rev
+		}
+	}
+	return nil
+}
+
 // highest is the highest number that a revision has.
 func (r *Record) highest() int64 {
 	if len(r.Revisions) == 0 {

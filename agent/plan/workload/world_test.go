@@ -148,6 +148,9 @@ func (w *world) carryOut(d *workload.Decision) bool {
 	}
 	if d.Store {
 		w.record = d.Record
+		if d.Record == nil { // what failed is forgotten with the workload
+			clear(w.failed)
+		}
 	}
 	w.shown = &d.Status
 	for _, e := range d.Events {

@@ -33,8 +33,9 @@ func (l *loop) admit(wants map[pod.Key]plan.Want) {
 		}
 		claims = append(claims, c)
 	}
-	l.ports.wantPorts(claims, now)
-	for key, verdict := range plan.Admit(claims, plan.Room{Capacity: l.cfg.Node.Capacity, Allocatable: l.cfg.Node.Allocatable}, l.ports.heard) {
+	l.claims = claims
+	l.ports.wantPorts(claims, l.portsOfWorkloads(claims), now)
+	for key, verdict := range plan.Admit(claims, l.room(), l.ports.heard) {
 		w := wants[key]
 		w.Blocked, w.Waiting = verdict.Blocked, verdict.Waiting
 		wants[key] = w

@@ -5,7 +5,6 @@ package agent
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -40,6 +39,7 @@ type Config struct {
 	Verdicts   Verdicts
 	Disks      Disks
 	GoodImages GoodImages
+	Records    Records
 	// Collect bounds what images take.
 	Collect plan.ImageSettings
 
@@ -162,16 +162,6 @@ func (a *Agent) Restart(ctx context.Context, key pod.Key, container string) erro
 	}
 }
 
-// Rollout carries out a command on a workload.
-func (a *Agent) Rollout(context.Context, pod.ObjectKey, pod.RolloutCommand) (string, error) {
-	return "", errors.New("workloads are not wired yet")
-}
-
-// Diff says what manifests would change.
-func (a *Agent) Diff(context.Context, []pod.Object) ([]pod.Change, error) {
-	return nil, errors.New("workloads are not wired yet")
-}
-
 // Alive returns nil when the loop has taken up and applied a fact that was sent
 // after the call, which shows that it turns; an error when ctx ends before.
 func (a *Agent) Alive(ctx context.Context) error {
@@ -233,6 +223,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	l.spawn(l.watch)
 	l.loadVerdicts()
 	l.loadGood()
+	l.loadRecords()
 	if err := l.loadHistory(); err != nil {
 		l.counts.change().Recoveries++
 		l.event(pod.Key{}, warning, "StateRecovered", fmt.Sprintf("the history of instances could not be read and is begun anew: %v", err))

@@ -53,11 +53,11 @@ func newAgent(t *testing.T, f *fake) *agent.Agent {
 func newLoggingAgent(f *fake, log *zap.Logger) *agent.Agent {
 	return agent.New(agent.Config{
 		Settings:   plan.DefaultSettings(),
-		Node:       pod.Node{ID: "node", Name: "edge", Allocatable: corev1.ResourceList{"memory": resource.MustParse("1Gi")}},
+		Node:       pod.Node{ID: "node", Name: "edge", BootID: "boot", Labels: map[string]string{"disk": "ssd"}, Allocatable: corev1.ResourceList{"memory": resource.MustParse("1Gi")}},
 		Containers: f, Images: f, Sandboxes: fakeSandboxes{f}, Network: fakeNetwork{f}, Volumes: fakeVolumes{f},
 		Cgroups: fakeCgroups{f}, Logs: fakeLogs{f}, History: fakeHistory{f},
 		Probes: fakeProbes{f}, Hooks: fakeHooks{f}, Verdicts: fakeVerdicts{f},
-		Disks: fakeDisks{f}, GoodImages: fakeGoodImages{f}, Collect: plan.DefaultImageSettings(),
+		Disks: fakeDisks{f}, GoodImages: fakeGoodImages{f}, Records: fakeRecords{f}, Collect: plan.DefaultImageSettings(),
 		Now: now, Default: manifest.Default, Sources: []string{"local"}, Log: log,
 	})
 }

@@ -59,10 +59,15 @@ func (l *loop) noteUse(digest string, now pod.Stamp) {
 
 // imageUses are what images are needed for now.
 func (l *loop) imageUses() plan.Uses {
-	u := plan.Uses{Digests: map[string]string{}, Names: map[string]string{}, Good: l.storage.good.Before(l.runImages(), l.allSynced())}
+	u := plan.Uses{Digests: map[string]string{}, Names: map[string]string{}, Revisions: map[string]string{}, Good: l.storage.good.Before(l.runImages(), l.allSynced())}
 	for key, w := range l.wants {
 		for _, name := range imageNames(w.Desired) {
 			u.Names[name] = key.String()
+		}
+	}
+	for key, ws := range l.workloads {
+		for _, name := range ws.images() {
+			u.Revisions[name] = key.String()
 		}
 	}
 	for _, key := range sortedKeys(l.pods) {

@@ -106,6 +106,10 @@ func (l *loop) wakeWaiting() {
 		l.dirty[key] = true
 	}
 	l.waiting = l.waiting[:0]
+	for key := range l.waitingWorkloads {
+		l.restless[key] = true
+	}
+	clear(l.waitingWorkloads)
 }
 
 // inTurn lists the pods that are to be decided: first those that want slots,
@@ -147,7 +151,14 @@ func (l *loop) fail(ps *podState, a plan.Action, err error) {
 		l.runtimeDown(err)
 		return
 	}
-	f := plan.Failure{Count: ps.failed[a.Name()].Count + 1, At: l.cfg.Now().Moment, Message: err.Error()}
+	f := l.failure(ps.failed[a.Name()], err)
+	ps.failed[a.Name()] = f
+	l.event(ps.key, warning, orDefault(f.Reason, "Failed"), f.Message)
+}
+
+// failure is what is kept of a failure that follows those before.
+func (l *loop) failure(before plan.Failure, err error) plan.Failure {
+	f := plan.Failure{Count: before.Count + 1, At: l.cfg.Now().Moment, Message: err.Error()}
 	if refused, ok := errors.AsType[*pod.Refused](err); ok {
 		f.Reason, f.Message = refused.Reason, refused.Message
 	}
@@ -157,8 +168,7 @@ func (l *loop) fail(ps *podState, a plan.Action, err error) {
 	if room, ok := errors.AsType[*pod.NoRoom](err); ok {
 		f.Need = room.Need
 	}
-	ps.failed[a.Name()] = f
-	l.event(ps.key, warning, orDefault(f.Reason, "Failed"), f.Message)
+	return f
 }
 
 // operation binds an action to everything that it needs, so that it runs

@@ -92,6 +92,9 @@ func (l *loop) eventOf(key pod.ObjectKey, kind, reason, message string) {
 		if ps := l.pods[key.Key]; key.Kind == pod.KindPod && ps != nil && ps.lastInstance > 0 {
 			object.UID = types.UID(l.uid(pod.Instance{Key: key.Key, Number: ps.lastInstance}))
 		}
+		if key.Kind != pod.KindPod {
+			object.UID = pod.ObjectUID(l.cfg.Node.ID, key)
+		}
 	}
 	l.events.add(corev1.Event{
 		TypeMeta:       metav1.TypeMeta{Kind: "Event", APIVersion: "v1"},

@@ -69,6 +69,11 @@ type fake struct {
 	disk      fakeDisk
 	// big images need so much room.
 	big map[string]int64
+	// records are what is stored of workloads, as text; lost is why they can't
+	// be read, unstored why they can't be written.
+	records  map[pod.ObjectKey]string
+	lost     error
+	unstored error
 }
 
 func newFake() *fake {

@@ -25,24 +25,24 @@ type listening struct {
 
 // wantPorts notes which ports pods want anew, and forgets what it knew of
 // others. A port that was found free is not looked at again: the pod that
-// wants it is about to take it.
-func (p *listening) wantPorts(claims []plan.Claim, now pod.Moment) {
-	p.wanted = nil
+// wants it is about to take it. More are ports that no pod claims yet.
+func (p *listening) wantPorts(claims []plan.Claim, more []pod.HostPort, now pod.Moment) {
+	p.wanted = more
+	for _, c := range claims {
+		p.wanted = append(p.wanted, plan.NewPorts(c)...)
+	}
 	known := plan.Listening{}
 	p.at = 0
-	for _, c := range claims {
-		for _, hp := range plan.NewPorts(c) {
-			p.wanted = append(p.wanted, hp)
-			listeners, heard := p.heard[hp]
-			switch {
-			case !heard:
-				p.at = now
-			case len(listeners) > 0 && p.at == 0:
-				p.at = now.Add(portLook)
-			}
-			if heard {
-				known[hp] = listeners
-			}
+	for _, hp := range p.wanted {
+		listeners, heard := p.heard[hp]
+		switch {
+		case !heard:
+			p.at = now
+		case len(listeners) > 0 && p.at == 0:
+			p.at = now.Add(portLook)
+		}
+		if heard {
+			known[hp] = listeners
 		}
 	}
 	p.heard = known

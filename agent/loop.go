@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/podstead/podstead/agent/plan"
+	"github.com/podstead/podstead/agent/plan/workload"
 	"github.com/podstead/podstead/pod"
 )
 
@@ -27,6 +28,16 @@ type loop struct {
 	objects map[pod.ObjectKey]plan.ObjectWant
 	pods    map[pod.Key]*podState
 	images  map[string]*imageState
+	// workloads are the Deployments, ReplicaSets and DaemonSets, derived the
+	// pods of them that are wanted or on their way out.
+	workloads map[pod.ObjectKey]*workloadState
+	derived   map[pod.Key]pod.ObjectKey
+	// restless workloads are to be decided; waitingWorkloads want a slot for a
+	// pull.
+	restless, waitingWorkloads map[pod.ObjectKey]bool
+	rollouts                   workload.Settings
+	// claims are those of the last admission.
+	claims  []plan.Claim
 	events  *recorder
 	history map[string]int
 
@@ -87,8 +98,13 @@ func newLoop(a *Agent, spawn func(func(context.Context))) *loop {
 		wants:   map[pod.Key]plan.Want{},
 		pods:    map[pod.Key]*podState{},
 		images:  map[string]*imageState{},
-		events:  newRecorder(),
-		dirty:   map[pod.Key]bool{}, asked: map[pod.Key]int{},
+
+		workloads: map[pod.ObjectKey]*workloadState{}, derived: map[pod.Key]pod.ObjectKey{},
+		restless: map[pod.ObjectKey]bool{}, waitingWorkloads: map[pod.ObjectKey]bool{},
+		rollouts: rolloutSettings(a.cfg.Node),
+
+		events: newRecorder(),
+		dirty:  map[pod.Key]bool{}, asked: map[pod.Key]int{},
 		looks: map[string]bool{}, starting: map[string]bool{},
 		node:    a.cfg.Node,
 		runtime: a.cfg.Runtime,
@@ -133,16 +149,7 @@ func (l *loop) step() time.Duration {
 			l.dirty[key] = true
 		}
 	}
-	for len(l.dirty) > 0 {
-		keys := l.inTurn()
-		clear(l.dirty)
-		for _, key := range keys {
-			l.decide(key, now)
-		}
-		if l.unmerged {
-			l.merge()
-		}
-	}
+	l.decideAll(now)
 	if now.Moment >= l.relistAt {
 		l.relist()
 	}
@@ -159,8 +166,38 @@ func (l *loop) step() time.Duration {
 	return l.sleep(now.Moment)
 }
 
+// maxRounds bounds how often pods and workloads are decided at one moment: what
+// follows from one another comes to rest after a few rounds.
+const maxRounds = 100
+
+// decideAll decides about pods and workloads until nothing more follows.
+func (l *loop) decideAll(now pod.Stamp) {
+	for range maxRounds {
+		for len(l.dirty) > 0 {
+			keys := l.inTurn()
+			clear(l.dirty)
+			for _, key := range keys {
+				l.decide(key, now)
+			}
+			if l.unmerged {
+				l.merge()
+			}
+		}
+		l.decideWorkloads(now)
+		if l.unmerged {
+			l.merge()
+		}
+		if len(l.dirty) == 0 && !l.workloadsWait() {
+			return
+		}
+	}
+}
+
 func (l *loop) sleep(now pod.Moment) time.Duration {
 	d := min(maxSleep, l.relistAt.Sub(now), max(l.measureAt.Sub(now), time.Second))
+	if l.workloadsWait() || len(l.dirty) > 0 {
+		d = 0
+	}
 	if l.network.changed && !l.network.setting && l.network.at > now {
 		d = min(d, l.network.at.Sub(now))
 	}
@@ -187,6 +224,11 @@ func (l *loop) sleep(now pod.Moment) time.Duration {
 			d = min(d, ps.wake.Sub(now))
 		}
 	}
+	for _, ws := range l.workloads {
+		if ws.wake != 0 && l.drain == nil {
+			d = min(d, ws.wake.Sub(now))
+		}
+	}
 	return max(d, 0)
 }
 
@@ -210,6 +252,9 @@ func (l *loop) decide(key pod.Key, now pod.Stamp) {
 		l.dispatch(ps, a)
 	}
 	l.wired(ps, plan.Networks(have), plan.Probed(have, now.Moment))
+	if owner, derived := l.workloadOf(key); derived {
+		l.restless[owner] = true
+	}
 	if ps.empty() && want.Desired == nil && l.runtime.Up {
 		delete(l.pods, key)
 		delete(l.wants, key)
@@ -229,6 +274,7 @@ func (l *loop) takeSource(s pod.SourceState) {
 		for key := range l.pods {
 			l.dirty[key] = true
 		}
+		l.unpublished = true
 	}
 	for _, p := range s.Problems {
 		if !slices.Contains(old.Problems, p) {

@@ -14,15 +14,13 @@ func (l *loop) merge() {
 	for _, s := range l.sources {
 		sources = append(sources, s)
 	}
-	owners := map[pod.Key]plan.Owner{}
-	for key, ps := range l.pods {
-		if !ps.empty() {
-			owners[key] = ps.owner()
-		}
-	}
-	merged := plan.Merge(sources, owners)
+	l.adoptWorkloads()
 	objects := plan.MergeObjects(sources, l.objectOwners())
+	before := l.objects
 	l.objects = l.keptObjects(objects.Wants)
+	l.mergeWorkloads(before)
+	merged := plan.Merge(sources, l.podOwners())
+	conflicts := slices.Concat(merged.Conflicts, objects.Conflicts, l.addDerived(merged.Wants))
 	l.applyDrain(merged.Wants, l.cfg.Now().Moment)
 	l.admit(merged.Wants)
 	for key := range merged.Wants {
@@ -41,7 +39,19 @@ func (l *loop) merge() {
 		}
 	}
 	l.wants = merged.Wants
-	l.setConflicts(slices.Concat(merged.Conflicts, objects.Conflicts))
+	l.setConflicts(conflicts)
+}
+
+// podOwners says of each pod that belongs to no workload which manifest it has
+// now.
+func (l *loop) podOwners() map[pod.Key]plan.Owner {
+	owners := map[pod.Key]plan.Owner{}
+	for key, ps := range l.pods {
+		if _, derived := l.workloadOf(key); !derived && !ps.empty() {
+			owners[key] = ps.owner()
+		}
+	}
+	return owners
 }
 
 // objectOwners says of each object that is no pod which manifest it has now.
@@ -49,11 +59,32 @@ func (l *loop) objectOwners() map[pod.ObjectKey]plan.Owner {
 	owners := map[pod.ObjectKey]plan.Owner{}
 	for key, w := range l.objects {
 		if w.Object != nil {
-			owners[key] = plan.Owner{Source: w.Object.Origin.Source, File: w.Object.Origin.File}
+			owners[key] = ownerOf(w.Object.Origin)
+		}
+	}
+	for key, ws := range l.workloads {
+		if _, known := owners[key]; !known {
+			owners[key] = l.workloadOwner(ws)
 		}
 	}
 	return owners
 }
+
+// workloadOwner is the manifest that a workload had when it was decided last,
+// or that its pods were made of.
+func (l *loop) workloadOwner(ws *workloadState) plan.Owner {
+	if ws.record != nil {
+		return ownerOf(ws.record.Manifest.Origin)
+	}
+	for _, key := range sortedKeys(l.pods) {
+		if owner, derived := l.workloadOf(key); derived && owner == ws.key {
+			return l.pods[key].owner()
+		}
+	}
+	return plan.Owner{}
+}
+
+func ownerOf(o pod.Origin) plan.Owner { return plan.Owner{Source: o.Source, File: o.File} }
 
 // keptObjects gives those of which nobody can tell whether they are wanted as
 // they were wanted last.

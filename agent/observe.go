@@ -236,6 +236,9 @@ func (l *loop) runtimeUp() {
 	for key := range l.wants {
 		l.dirty[key] = true
 	}
+	for key := range l.workloads {
+		l.restless[key] = true
+	}
 	l.event(pod.Key{}, normal, "RuntimeUp", "containerd answers at "+l.runtime.Address)
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -26,11 +27,13 @@ type imageState struct {
 	moved    pod.Moment
 	progress pod.ImageProgress
 	waiters  map[pod.Key]plan.Pull
+	// fetches are the workloads that wait for it.
+	fetches map[imageOf]plan.Pull
 }
 
 func (l *loop) image(name string) *imageState {
 	if l.images[name] == nil {
-		l.images[name] = &imageState{waiters: map[pod.Key]plan.Pull{}}
+		l.images[name] = &imageState{waiters: map[pod.Key]plan.Pull{}, fetches: map[imageOf]plan.Pull{}}
 	}
 	return l.images[name]
 }
@@ -57,20 +60,25 @@ func (l *loop) presentImages(key pod.Key) map[string]pod.Image {
 }
 
 func (l *loop) dispatchPull(ps *podState, a plan.Pull) {
-	img := l.image(a.Image)
-	img.waiters[ps.key] = a
-	if img.busy {
-		return
-	}
-	now := l.cfg.Now().Moment
-	if l.storage.removing != "" {
+	l.image(a.Image).waiters[ps.key] = a
+	if !l.beginPull(a) {
 		l.waiting = append(l.waiting, ps.key)
-		return
+	}
+}
+
+// beginPull begins a pull unless one of that image is under way. It reports
+// false when it has to wait for its turn.
+func (l *loop) beginPull(a plan.Pull) bool {
+	img, now := l.image(a.Image), l.cfg.Now().Moment
+	if img.busy {
+		return true
+	}
+	if l.storage.removing != "" {
+		return false
 	}
 	if at := l.pullSlot(now); at > now {
 		l.pullAt = at
-		l.waiting = append(l.waiting, ps.key)
-		return
+		return false
 	}
 	img.busy, img.moved = true, now
 	cfg, ended := l.cfg, l.timed(a)
@@ -82,6 +90,7 @@ func (l *loop) dispatchPull(ps *podState, a plan.Pull) {
 			l.pulled(a, got, note, err)
 		})
 	})
+	return true
 }
 
 // pullSlot returns from when on another pull may begin if none ends before.
@@ -138,6 +147,9 @@ func (l *loop) pulling(a plan.Pull) {
 	for key := range l.image(a.Image).waiters {
 		l.event(key, normal, "Pulling", fmt.Sprintf("Pulling image %q", a.Image))
 	}
+	for of := range l.image(a.Image).fetches {
+		l.eventOf(of.workload, normal, "Pulling", fmt.Sprintf("Pulling image %q", a.Image))
+	}
 }
 
 func (l *loop) progress(image string, p pod.ImageProgress) {
@@ -154,8 +166,8 @@ func (l *loop) pulled(a plan.Pull, got pod.Image, note string, err error) {
 	img.busy = false
 	l.countPull(a, note, err)
 	l.wakeWaiting()
-	waiters := img.waiters
-	img.waiters = map[pod.Key]plan.Pull{}
+	waiters, fetches := img.waiters, img.fetches
+	img.waiters, img.fetches = map[pod.Key]plan.Pull{}, map[imageOf]plan.Pull{}
 	if err == nil {
 		img.present = &got
 	}
@@ -174,6 +186,9 @@ func (l *loop) pulled(a plan.Pull, got pod.Image, note string, err error) {
 		ps.resolved[plan.Name{Image: a.Image, Instance: waiters[key].Instance}] = got
 		l.pulledEvent(key, a, got, note)
 	}
+	for of := range fetches {
+		l.fetchedFor(of, got, note, err)
+	}
 	l.unpublished = true
 }
 
@@ -186,10 +201,14 @@ func (l *loop) imagesChanged() {
 	}
 	for key, ps := range l.pods {
 		for name := range ps.failed {
-			if len(name) > 5 && name[:5] == "pull " {
+			if isPull(name) {
 				delete(ps.failed, name)
 			}
 		}
 		l.dirty[key] = true
 	}
+	l.fetchAgain(func(plan.Failure) bool { return true })
 }
+
+// isPull tells whether a name of an action is that of a pull.
+func isPull(name string) bool { return strings.HasPrefix(name, "pull ") }

@@ -220,6 +220,7 @@ func (l *loop) tryAgain() {
 			}
 		}
 	}
+	l.fetchAgain(func(f plan.Failure) bool { return f.Full })
 }
 
 // wantedRoom is how many bytes an image needs that did not fit.
@@ -230,12 +231,24 @@ func (l *loop) wantedRoom() int64 {
 			wanted = max(wanted, f.Need)
 		}
 	}
+	for _, ws := range l.workloads {
+		for _, f := range ws.failed {
+			wanted = max(wanted, f.Need)
+		}
+	}
 	return wanted
 }
 
 func (l *loop) anyFull() bool {
 	for _, ps := range l.pods {
 		for _, f := range ps.failed {
+			if f.Full {
+				return true
+			}
+		}
+	}
+	for _, ws := range l.workloads {
+		for _, f := range ws.failed {
 			if f.Full {
 				return true
 			}

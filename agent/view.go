@@ -48,7 +48,7 @@ func (l *loop) view(ps *podState, v plan.View, old []pod.View, now pod.Stamp) po
 	} else {
 		keepTransitions(p, nil, now)
 	}
-	view := pod.View{Pod: p, Instance: i, Origin: v.Spec.Origin, Notes: ps.notes, Problems: l.problems(ps.key, v.Spec.Origin)}
+	view := pod.View{Pod: p, Instance: i, Origin: v.Spec.Origin, Notes: ps.notes, Problems: l.problems(pod.ObjectKey{Kind: pod.KindPod, Key: ps.key}, v.Spec.Origin)}
 	for _, c := range ps.containers {
 		if c.Instance.Number == v.Number && isLatest(ps, c) {
 			view.Containers = append(view.Containers, containerView(ps, c, v, now))
@@ -129,18 +129,18 @@ func containerView(ps *podState, c pod.Container, v plan.View, now pod.Stamp) po
 // problems lists what is wrong with the manifests of a pod, the file that it
 // comes from included: of a file that can't be parsed nobody knows which pods
 // it names now.
-func (l *loop) problems(key pod.Key, origin pod.Origin) []pod.Problem {
+func (l *loop) problems(key pod.ObjectKey, origin pod.Origin) []pod.Problem {
 	var found []pod.Problem
 	for _, name := range slices.Sorted(maps.Keys(l.sources)) {
 		for _, p := range l.sources[name].Problems {
 			file := p.Key == (pod.Key{}) && p.Origin.Source == origin.Source && p.Origin.File == origin.File
-			if p.Key == key && (p.Kind == pod.KindPod || p.Kind == "") || file {
+			if p.Key == key.Key && (p.Kind == key.Kind || p.Kind == "") || file {
 				found = append(found, p)
 			}
 		}
 	}
 	for _, p := range l.conflicts {
-		if p.Object() == (pod.ObjectKey{Kind: pod.KindPod, Key: key}) {
+		if p.Object() == key {
 			found = append(found, p)
 		}
 	}
@@ -161,6 +161,7 @@ func (l *loop) publishSnapshot(now pod.Stamp) {
 	if w := l.cgroups.warning(); w != "" {
 		s.Runtime.Warnings = append(slices.Clone(s.Runtime.Warnings), w)
 	}
+	s.Workloads = l.workloadViews(s.Events)
 	for _, key := range sortedKeys(l.pods) {
 		s.Pods = append(s.Pods, l.pods[key].views...)
 	}

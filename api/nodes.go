@@ -63,7 +63,7 @@ func (s *Server) findNode(r *http.Request) (*pod.Snapshot, error) {
 func (s *Server) nodeOf(snap *pod.Snapshot) corev1.Node {
 	n := corev1.Node{
 		TypeMeta:   metav1.TypeMeta{Kind: "Node", APIVersion: "v1"},
-		ObjectMeta: metav1.ObjectMeta{Name: snap.Node.Name, ResourceVersion: version(snap), Labels: map[string]string{corev1.LabelHostname: snap.Node.Name}},
+		ObjectMeta: metav1.ObjectMeta{Name: snap.Node.Name, ResourceVersion: version(snap), Labels: snap.Node.Labels},
 		Status: corev1.NodeStatus{
 			Capacity: snap.Node.Capacity, Allocatable: snap.Node.Allocatable, NodeInfo: s.cfg.NodeInfo,
 			Conditions: []corev1.NodeCondition{diskCondition(snap), readyCondition(snap)},

@@ -66,6 +66,7 @@ type Metrics struct {
 type Node struct {
 	ID          string              `json:"id"`
 	Name        string              `json:"name"`
+	Labels      map[string]string   `json:"labels,omitempty"`
 	HostIPs     []string            `json:"hostIPs,omitempty"`
 	Capacity    corev1.ResourceList `json:"capacity,omitempty"`
 	Allocatable corev1.ResourceList `json:"allocatable,omitempty"`

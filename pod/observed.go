@@ -258,6 +258,8 @@ type Node struct {
 	// ID is stable for the life of the installation.
 	ID   string
 	Name string
+	// Labels are those by which nodeSelector and affinity choose.
+	Labels map[string]string
 	// HostIPs are the host's addresses for status.hostIPs, primary first;
 	// empty while the host has none.
 	HostIPs []string

@@ -89,6 +89,8 @@ func (i StoredImage) InUse() bool {
 const (
 	KeptUsed   = "used by pod "
 	KeptWanted = "wanted by pod "
+	// KeptRevision is followed by a workload.
+	KeptRevision = "of a revision of "
 )
 
 // NoRoom says that an image does not fit on the disk.

@@ -7,6 +7,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // WorkloadView is a Deployment, ReplicaSet or DaemonSet as people and programs
@@ -45,6 +46,19 @@ type WorkloadView struct {
 	Revisions []RevisionView
 	// Events are the latest events about it, oldest first.
 	Events []corev1.Event
+}
+
+// Meta is the metadata of the object; nil for a zero view.
+func (v *WorkloadView) Meta() *metav1.ObjectMeta {
+	switch {
+	case v.Deployment != nil:
+		return &v.Deployment.ObjectMeta
+	case v.ReplicaSet != nil:
+		return &v.ReplicaSet.ObjectMeta
+	case v.DaemonSet != nil:
+		return &v.DaemonSet.ObjectMeta
+	}
+	return nil
 }
 
 // RevisionView is one version of a workload's pods.

@@ -36,6 +36,9 @@ type Uses struct {
 	Digests map[string]string
 	// Names are wanted by manifests, as they write them.
 	Names map[string]string
+	// Revisions are names in revisions of workloads which run, are to run or
+	// can be gone back to; each value names a workload.
+	Revisions map[string]string
 	// Pulling are names that are being fetched.
 	Pulling []string
 	// Good are digests that a pod ran well before what it runs now.
@@ -61,6 +64,11 @@ func (s ImageSettings) kept(img pod.StoredImage, u Uses) string {
 	for name, who := range u.Names {
 		if bears(img, name) {
 			return pod.KeptWanted + who
+		}
+	}
+	for name, who := range u.Revisions {
+		if bears(img, name) {
+			return pod.KeptRevision + who
 		}
 	}
 	for _, name := range u.Pulling {

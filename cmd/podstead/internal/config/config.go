@@ -24,6 +24,7 @@ type Configuration struct {
 
 	// NodeName is what pods see as spec.nodeName; the host's name by default.
 	NodeName string `yaml:"nodeName"`
+	Node     Node   `yaml:"node"`
 	// StateDir keeps what can't be observed again.
 	StateDir string `yaml:"stateDir"`
 	// RunDir holds what lives until the next boot.
@@ -60,6 +61,13 @@ type Configuration struct {
 	Shutdown Shutdown `yaml:"shutdown"`
 	Metrics  Metrics  `yaml:"metrics"`
 	Log      Log      `yaml:"log"`
+}
+
+// Node says what this server is to manifests that are for several servers.
+type Node struct {
+	// Labels are those by which nodeSelector and node affinity choose, beside
+	// the ones that every server has.
+	Labels map[string]string `yaml:"labels"`
 }
 
 // The values of Configuration.OnExit.

@@ -54,6 +54,8 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, path string) {
 		d.mapping(n, v, path)
 	case reflect.Slice:
 		d.sequence(n, v, path)
+	case reflect.Map:
+		d.dictionary(n, v, path)
 	default:
 		d.scalar(n, v, path)
 	}
@@ -79,6 +81,26 @@ func (d *decoder) mapping(n *yaml.Node, v reflect.Value, path string) {
 			continue
 		}
 		d.value(value, field, full)
+	}
+}
+
+// dictionary reads a mapping whose keys are the reader's own.
+func (d *decoder) dictionary(n *yaml.Node, v reflect.Value, path string) {
+	if n.Kind != yaml.MappingNode {
+		d.problem(n, path, pod.ReasonType, "", describe(n), "a mapping")
+		return
+	}
+	v.Set(reflect.MakeMap(v.Type()))
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, value := reflect.New(v.Type().Key()).Elem(), reflect.New(v.Type().Elem()).Elem()
+		full := fmt.Sprintf("%s[%s]", path, n.Content[i].Value)
+		d.value(n.Content[i], key, full)
+		if v.MapIndex(key).IsValid() {
+			d.problem(n.Content[i], full, pod.ReasonDuplicateKey, "it is given twice", "", "")
+			continue
+		}
+		d.value(n.Content[i+1], value, full)
+		v.SetMapIndex(key, value)
 	}
 }
 

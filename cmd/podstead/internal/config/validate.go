@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/podstead/podstead/network"
@@ -53,6 +54,7 @@ func (v *validator) configuration(c *Configuration) {
 	if errs := validation.IsDNS1123Subdomain(c.NodeName); len(errs) > 0 {
 		v.invalid("nodeName", pod.ReasonInvalidName, rule(errs), strconv.Quote(c.NodeName), "")
 	}
+	v.labels(c.Node.Labels)
 	for field, path := range map[string]string{
 		"stateDir": c.StateDir, "runDir": c.RunDir, "logDir": c.LogDir, "containerLogsDir": c.ContainerLogsDir,
 		"socket": c.Socket, "imagesDir": c.ImagesDir, "cgroupRoot": c.CgroupRoot,
@@ -76,6 +78,24 @@ func (v *validator) configuration(c *Configuration) {
 	v.metrics(c.Metrics)
 	v.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	v.oneOf("log.format", c.Log.Format, "auto", "console", "json")
+}
+
+// ownLabels are those that podstead sets itself.
+var ownLabels = []string{corev1.LabelHostname, corev1.LabelOSStable, corev1.LabelArchStable}
+
+func (v *validator) labels(labels map[string]string) {
+	for key, value := range labels {
+		field := fmt.Sprintf("node.labels[%s]", key)
+		if errs := validation.IsQualifiedName(key); len(errs) > 0 {
+			v.invalid(field, pod.ReasonInvalidName, rule(errs), strconv.Quote(key), "")
+		}
+		if errs := validation.IsValidLabelValue(value); len(errs) > 0 {
+			v.invalid(field, pod.ReasonInvalid, rule(errs), strconv.Quote(value), "")
+		}
+		if slices.Contains(ownLabels, key) {
+			v.invalid(field, pod.ReasonInvalid, "podstead sets this label itself", "", "another key")
+		}
+	}
 }
 
 // maxSocketPath is what a sockaddr_un holds.

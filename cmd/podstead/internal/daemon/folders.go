@@ -24,6 +24,7 @@ const (
 	historyFile    = "history"
 	runtimeFile    = "runtime"
 	goodImagesFile = "good-images"
+	recordsFolder  = "workloads"
 	nodeFile       = "node"     // in the run folder
 	verdictsFile   = "verdicts" // in the run folder
 	lockFile       = "lock"
@@ -33,7 +34,7 @@ const (
 // what is configured to lie there.
 var (
 	stateNames = []string{
-		imagesFolder, sourcesFolder, volumesFolder, pauseFolder, seccompFolder, historyFile, runtimeFile, goodImagesFile, lockFile, "node-id",
+		imagesFolder, sourcesFolder, volumesFolder, pauseFolder, seccompFolder, historyFile, runtimeFile, goodImagesFile, recordsFolder, lockFile, "node-id",
 		"containerd.toml", "containerd.log", "containerd.log.1",
 	}
 	runNames = []string{nodeFile, verdictsFile, "containerd.pid", "pods", "netns", "netns-addresses", "runtime", "runc"}
@@ -43,7 +44,7 @@ var (
 // read by collectors.
 func makeFolders(c *config.Configuration) error {
 	private := []string{c.StateDir, c.RunDir}
-	for _, name := range []string{sourcesFolder, pauseFolder, seccompFolder} {
+	for _, name := range []string{sourcesFolder, recordsFolder, pauseFolder, seccompFolder} {
 		private = append(private, filepath.Join(c.StateDir, name))
 	}
 	for _, dir := range private {

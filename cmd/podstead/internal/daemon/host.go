@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	goruntime "runtime"
@@ -61,7 +62,17 @@ func node(c *config.Configuration, id, boot string) (pod.Node, error) {
 		}
 		allocatable[name] = left
 	}
-	return pod.Node{ID: id, Name: c.NodeName, HostIPs: ips, Capacity: capacity, Allocatable: allocatable, BootID: boot}, nil
+	return pod.Node{ID: id, Name: c.NodeName, Labels: nodeLabels(c), HostIPs: ips, Capacity: capacity, Allocatable: allocatable, BootID: boot}, nil
+}
+
+// nodeLabels are those that every node of Kubernetes has, and the configured
+// ones.
+func nodeLabels(c *config.Configuration) map[string]string {
+	labels := map[string]string{
+		corev1.LabelHostname: c.NodeName, corev1.LabelOSStable: goruntime.GOOS, corev1.LabelArchStable: goruntime.GOARCH,
+	}
+	maps.Copy(labels, c.Node.Labels)
+	return labels
 }
 
 func capacity() (corev1.ResourceList, error) {

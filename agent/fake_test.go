@@ -69,6 +69,8 @@ type fake struct {
 	disk      fakeDisk
 	// big images need so much room.
 	big map[string]int64
+	// crashing images end a second after they were started.
+	crashing map[string]bool
 	// records are what is stored of workloads, as text; lost is why they can't
 	// be read, unstored why they can't be written.
 	records  map[pod.ObjectKey]string
@@ -164,6 +166,9 @@ func (f *fake) Start(ctx context.Context, r pod.StartRequest) (c pod.Container, 
 			LogPath: fmt.Sprintf("/logs/%s/%d.log", r.Name, r.Attempt),
 		}
 		f.containers[r.ID] = c
+		if f.crashing[r.Image.Ref] {
+			time.AfterFunc(time.Second, func() { f.set(func(f *fake) { f.end(r.ID, 3) }) })
+		}
 		if f.brief {
 			changed := f.changed
 			f.changed = nil
@@ -201,7 +206,7 @@ func (f *fake) end(id string, code int) {
 		return
 	}
 	c.State, c.PID = pod.StateExited, 0
-	c.Exit = &pod.Exit{Code: code, Reason: pod.ExitError, At: now()}
+	c.Exit = &pod.Exit{Code: code, Reason: pod.ExitError, LogTail: []string{"no database"}, At: now()}
 	f.containers[id] = c
 	if f.changed != nil {
 		go f.changed(id)

@@ -127,7 +127,7 @@ func (l *loop) observedPod(ws *workloadState, ps *podState, p *workload.Pod) {
 		st = &ps.views[n-1].Pod.Status
 	}
 	seen := plan.See(l.have(ps), st)
-	p.Ready, p.Crashes, p.Troubles = seen.Ready, seen.Crashes, seen.Troubles
+	p.Ready, p.Excused, p.Crashes, p.Troubles = seen.Ready, seen.Excused, seen.Crashes, seen.Troubles
 	switch {
 	case ws.wants(ps.key):
 		// One that was ended for what it did to its disk comes back by itself.
@@ -144,6 +144,24 @@ func (l *loop) observedPod(ws *workloadState, ps *podState, p *workload.Pod) {
 			p.Blocked = f.Message
 		}
 	}
+}
+
+// collecting tells whether a container of a wanted pod has ended and it is about
+// to be known how. What is decided before would not tell why.
+func (l *loop) collecting(ws *workloadState) bool {
+	for key := range ws.pods {
+		ps := l.pods[key]
+		if ps == nil {
+			continue
+		}
+		for _, c := range ps.containers {
+			_, failed := ps.failed[plan.Reap{ID: c.ID, Container: c.Name}.Name()]
+			if c.State == pod.StateExited && !failed {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // portsOf are the ports of the host that revisions of a workload want.

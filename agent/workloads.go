@@ -193,7 +193,7 @@ func (l *loop) workloadsWait() bool { return len(l.restless) > 0 && l.drain == n
 // record has its effect when that is stored.
 func (l *loop) decideWorkload(ws *workloadState, look workloadLook, now pod.Stamp) {
 	ws.wake = 0
-	if ws.storing.busy {
+	if ws.storing.busy || l.collecting(ws) {
 		return // it is decided again when that is done
 	}
 	if at := ws.storing.again; at > now.Moment {

@@ -15,6 +15,9 @@ type Seen struct {
 	Condemned bool
 	// Ready is since when it is ready; zero while it is not.
 	Ready pod.Stamp
+	// Excused tells that it is not ready because somebody had it stopped or
+	// restarted, and not since it failed.
+	Excused bool
 	// Crashes counts the runs of its containers that ended by themselves, or
 	// because a probe or hook failed. It begins anew for a container that ran
 	// long enough to be restarted at once.
@@ -41,6 +44,7 @@ func See(h Have, st *corev1.PodStatus) Seen {
 			continue
 		}
 		s.Crashes += crashes(c)
+		s.Excused = s.Excused || !ready && excused(l, c)
 		if since := readySince(h, c); ready && since.Moment > s.Ready.Moment {
 			s.Ready = since
 		}
@@ -57,6 +61,17 @@ func crashes(c *pod.Container) int {
 		return c.Failures + 1
 	}
 	return c.Failures
+}
+
+// excused tells whether a container is down, or starts, because somebody had
+// it stopped.
+func excused(l *life, c *pod.Container) bool {
+	switch before := l.before(c); {
+	case c.State == pod.StateDead || c.State == pod.StateExited:
+		return asked(c)
+	default:
+		return asked(c) || before != nil && asked(before)
+	}
 }
 
 // readySince is since when a container that is ready is so: since it runs, or

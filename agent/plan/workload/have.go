@@ -84,6 +84,9 @@ type Pod struct {
 	Stopping bool
 	// Ready is since when it is ready; zero while it is not.
 	Ready pod.Stamp
+	// Excused tells that it is not ready because somebody had it stopped or
+	// restarted, and not since it failed.
+	Excused bool
 	// Crashes counts the runs of its containers that ended by themselves or
 	// were ended because a probe or hook failed.
 	Crashes int

@@ -19,9 +19,7 @@ func (r *decider) judge() bool {
 	r.mark()
 	failure := r.relapsed()
 	if failure != nil {
-		ro := &r.rec.Rollout
-		ro.Complete, ro.Progress, ro.Marks.Available = pod.Stamp{}, r.now, r.count(r.upToDate)
-		r.Store = true
+		r.completeAgain()
 	}
 	if late := r.late(); failure == nil {
 		failure = late
@@ -135,8 +133,13 @@ func (r *decider) relapsed() *Failure {
 		return nil
 	}
 	var sick []*member
+	excused := 0
 	for _, m := range r.members {
-		if !m.ready {
+		switch {
+		case m.ready:
+		case m.Excused:
+			excused++
+		default:
 			sick = append(sick, m)
 		}
 	}
@@ -144,11 +147,22 @@ func (r *decider) relapsed() *Failure {
 	if r.recreate {
 		missing = 0
 	}
-	if len(sick) <= min(missing, r.n-1) {
+	if allowed := min(missing, r.n-1); len(sick) <= allowed {
+		if len(sick)+excused > allowed {
+			r.completeAgain()
+		}
 		return nil
 	}
 	return r.failure(FailedUnhealthy, fmt.Sprintf("%s of it turned unhealthy %s after all were ready",
 		plural(len(sick), "pod", "pods"), r.now.Moment.Sub(ro.Complete.Moment).Round(time.Second)), sick)
+}
+
+// completeAgain has the rollout become complete once more: pods of it are not
+// available any more.
+func (r *decider) completeAgain() {
+	ro := &r.rec.Rollout
+	ro.Complete, ro.Progress, ro.Marks.Available = pod.Stamp{}, r.now, r.count(r.upToDate)
+	r.Store = true
 }
 
 // fail notes that the target failed. A rollback and a revision that failed

@@ -1,0 +1,232 @@
+package agent_test
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/podstead/podstead/agent"
+	"github.com/podstead/podstead/agent/plan"
+	"github.com/podstead/podstead/pod"
+)
+
+func command(t *testing.T, a *agent.Agent, c pod.RolloutCommand) string {
+	t.Helper()
+	text, err := a.Rollout(t.Context(), web, c)
+	if err != nil {
+		t.Errorf("%s: %v", c.Verb, err)
+	}
+	settle(2 * time.Second)
+	return text
+}
+
+func TestCommandsDriftAndAreTakenBack(t *testing.T) {
+	f := newFake()
+	restarted(t, f, func(t *testing.T, a *agent.Agent) {
+		a.Publish(objects(deployment("app:1")))
+		settle(15 * time.Second)
+		if text := command(t, a, pod.RolloutCommand{Verb: pod.Scale, Replicas: 5}); text != "scaled to 5" {
+			t.Errorf("said %q", text)
+		}
+		expectImages(t, f, "app:1×5")
+		if v := view(t, a); len(v.Drift) != 1 || v.Replicas != 5 || !told(a, "Commanded", "scaled to 5") {
+			t.Errorf("drift %v", v.Drift)
+		}
+	}, func(t *testing.T, a *agent.Agent) {
+		a.Publish(objects(deployment("app:1")))
+		settle(time.Second)
+		expectImages(t, f, "app:1×5")
+		command(t, a, pod.RolloutCommand{Verb: pod.RolloutReset})
+		expectImages(t, f, "app:1×3")
+		command(t, a, pod.RolloutCommand{Verb: pod.Scale, Replicas: 1})
+		expectImages(t, f, "app:1×1")
+		a.Publish(objects(deployment("app:1", func(d *appsv1.Deployment) { *d.Spec.Replicas = 2 })))
+		settle(2 * time.Second)
+		expectImages(t, f, "app:1×2")
+		if v := view(t, a); len(v.Drift) > 0 {
+			t.Errorf("drift %v", v.Drift)
+		}
+	})
+}
+
+func TestUndoAndRestart(t *testing.T) {
+	f := newFake()
+	inBubble(t, f, func(t *testing.T, a *agent.Agent) {
+		for _, image := range []string{"app:1", "app:2"} {
+			a.Publish(objects(deployment(image)))
+			settle(15 * time.Second)
+		}
+		command(t, a, pod.RolloutCommand{Verb: pod.RolloutUndo})
+		expectImages(t, f, "app:1×3")
+		before := f.running()
+		command(t, a, pod.RolloutCommand{Verb: pod.RolloutRestart})
+		expectImages(t, f, "app:1×3")
+		if f.running() == before {
+			t.Error("a restart left the pods as they were")
+		}
+	})
+}
+
+func TestRefusedCommandsChangeNothing(t *testing.T) {
+	f := newFake()
+	inBubble(t, f, func(t *testing.T, a *agent.Agent) {
+		var missing *agent.NotFound
+		if _, err := a.Rollout(t.Context(), web, pod.RolloutCommand{Verb: pod.Scale}); !errors.As(err, &missing) {
+			t.Errorf("of nothing: %v", err)
+		}
+		a.Publish(objects(deployment("app:1")))
+		settle(15 * time.Second)
+		for _, c := range []pod.RolloutCommand{{Verb: pod.RolloutUndo}, {Verb: pod.RolloutResume}, {Verb: pod.Scale, Replicas: -1}} {
+			if _, err := a.Rollout(t.Context(), web, c); err == nil || !strings.HasPrefix(err.Error(), string(c.Verb)+": Deployment default/web ") {
+				t.Errorf("%s: %v", c.Verb, err)
+			}
+		}
+		f.set(func(f *fake) { f.unstored = errors.New("no space left on device") })
+		if _, err := a.Rollout(t.Context(), web, pod.RolloutCommand{Verb: pod.Scale, Replicas: 5}); err == nil || !strings.Contains(err.Error(), "no space left") {
+			t.Errorf("on a full disk: %v", err)
+		}
+		settle(time.Minute)
+		expectImages(t, f, "app:1×3")
+	})
+}
+
+// A decision that can't be stored has no effect: after a crash nobody would
+// know of it.
+func TestWhatCantBeStoredWaits(t *testing.T) {
+	f := newFake()
+	inBubble(t, f, func(t *testing.T, a *agent.Agent) {
+		a.Publish(objects(deployment("app:1")))
+		settle(15 * time.Second)
+		f.set(func(f *fake) { f.unstored = errors.New("no space left on device") })
+		a.Publish(objects(deployment("app:2")))
+		settle(2 * time.Minute)
+		expectImages(t, f, "app:1×3")
+		if v := view(t, a); len(v.Plan) == 0 || !strings.Contains(v.Plan[0], "no space left") || !told(a, "RecordUnsaved", "no space left") {
+			t.Errorf("plan %q", v.Plan)
+		}
+		f.set(func(f *fake) { f.unstored = nil })
+		settle(40 * time.Second)
+		expectImages(t, f, "app:2×3")
+	})
+}
+
+func TestDiffTellsAndDoesNothing(t *testing.T) {
+	f := newFake()
+	inBubble(t, f, func(t *testing.T, a *agent.Agent) {
+		s := objects(deployment("app:1"))
+		s.Pods = []pod.Desired{desired("one")}
+		a.Publish(s)
+		settle(15 * time.Second)
+		calls := len(f.calls)
+		other := desired("one", func(p *corev1.Pod) { p.Spec.Containers[0].Image = "app:2" })
+		one := pod.Object{ObjectKey: pod.ObjectKey{Kind: pod.KindPod, Key: other.Key}, Pod: other.Pod, Origin: other.Origin}
+		for _, c := range []struct {
+			given []pod.Object
+			verb  string
+			plan  string
+		}{
+			{[]pod.Object{deployment("app:1")}, "unchanged", ""},
+			{[]pod.Object{deployment("app:2")}, "changed", "start-first: up to 1 pod above the 3 wanted"},
+			{[]pod.Object{deployment("app:1", func(d *appsv1.Deployment) { *d.Spec.Replicas = 5 })}, "changed", "2 pods are made"},
+			{[]pod.Object{deployment("app:1", named("api"))}, "created", "3 pods are made"},
+			{[]pod.Object{deployment("app:1", named("api"), func(d *appsv1.Deployment) { d.Spec.Template.Spec.NodeSelector = map[string]string{"disk": "hdd"} })}, "created", "this server does not run it"},
+			{[]pod.Object{one}, "changed", "container app is restarted: spec.containers[app].image changes"},
+		} {
+			changes, err := a.Diff(t.Context(), c.given)
+			if err != nil {
+				t.Fatal(err)
+			}
+			i := slices.IndexFunc(changes, func(c pod.Change) bool { return c.Verb != "deleted" })
+			if got := changes[i]; got.Verb != c.verb || !strings.Contains(strings.Join(got.Plan, "\n"), c.plan) {
+				t.Errorf("%s %q, want %s %q", got.Verb, got.Plan, c.verb, c.plan)
+			}
+		}
+		settle(time.Second)
+		if len(f.calls) != calls {
+			t.Errorf("it did something: %v", f.calls[calls:])
+		}
+	})
+}
+
+func named(name string) func(*appsv1.Deployment) {
+	return func(d *appsv1.Deployment) { d.Name = name }
+}
+
+// A manifest that takes the name of a workload's pod loses, and one whose pod
+// runs has its name.
+func TestPodOfAWorkloadKeepsItsName(t *testing.T) {
+	f := newFake()
+	inBubble(t, f, func(t *testing.T, a *agent.Agent) {
+		s := objects(deployment("app:1"))
+		a.Publish(s)
+		settle(15 * time.Second)
+		before := f.running()
+		s.Pods = []pod.Desired{desired(a.Latest().Pods[0].Instance.Name)}
+		a.Publish(s)
+		settle(time.Second)
+		if got := f.running(); got != before {
+			t.Errorf("running is %q, was %q", got, before)
+		}
+		problems := a.Latest().Sources[0].Problems
+		if len(problems) != 1 || problems[0].Reason != pod.ReasonConflict || !strings.Contains(problems[0].Message, "is one of Deployment default/web") {
+			t.Errorf("problems %v", problems)
+		}
+		// The name belongs to the manifest now, so the workload takes another.
+		a.Publish(source(s.Pods[0]))
+		settle(time.Second)
+		a.Publish(s)
+		settle(15 * time.Second)
+		expectImages(t, f, "app:1×4")
+		if problems := a.Latest().Sources[0].Problems; len(problems) > 0 {
+			t.Errorf("problems %v", problems)
+		}
+	})
+}
+
+// A shutdown in the watch window is no failure of what is watched.
+func TestDrainIsNoFailure(t *testing.T) {
+	f := newFake()
+	inBubble(t, f, func(t *testing.T, a *agent.Agent) {
+		a.Publish(objects(deployment("app:1")))
+		settle(15 * time.Second)
+		a.Publish(objects(deployment("app:2")))
+		settle(5 * time.Second)
+		if err := a.Drain(t.Context(), plan.Drain{Reason: "the server shuts down", GracePeriod: time.Minute}); err != nil {
+			t.Fatal(err)
+		}
+		settle(time.Minute)
+		expectImages(t, f, "")
+		a.Resume()
+		settle(15 * time.Second)
+		expectImages(t, f, "app:2×3")
+		if v := view(t, a); v.Revision != 2 {
+			t.Errorf("shown as %+v", v.Revisions)
+		}
+	})
+}
+
+func TestServerRunsWhatItsLabelsAllow(t *testing.T) {
+	f := newFake()
+	inBubble(t, f, func(t *testing.T, a *agent.Agent) {
+		on := func(disk string) func(*appsv1.Deployment) {
+			return func(d *appsv1.Deployment) { d.Spec.Template.Spec.NodeSelector = map[string]string{"disk": disk} }
+		}
+		a.Publish(objects(deployment("app:1", on("hdd"))))
+		settle(time.Second)
+		expectImages(t, f, "")
+		if v := view(t, a); !strings.Contains(v.Elsewhere, "disk=hdd") || len(f.records) > 0 {
+			t.Errorf("elsewhere %q", v.Elsewhere)
+		}
+		a.Publish(objects(deployment("app:1", on("ssd"))))
+		settle(time.Second)
+		expectImages(t, f, "app:1×3")
+		a.Publish(objects(deployment("app:1", on("hdd"))))
+		settle(time.Second)
+		expectImages(t, f, "")
+	})
+}

@@ -1,18 +1,25 @@
 package agent
 
 import (
+	"fmt"
+
 	"k8s.io/apimachinery/pkg/api/equality"
 
 	"github.com/podstead/podstead/agent/plan"
+	"github.com/podstead/podstead/agent/plan/workload"
 	"github.com/podstead/podstead/pod"
 )
 
-// admit adds to the wants what must not start now. A pod whose work is over
-// claims nothing.
+// admit adds to the wants what must not start now. A pod whose work is over,
+// or that is for another server, claims nothing.
 func (l *loop) admit(wants map[pod.Key]plan.Want) {
 	claims := make([]plan.Claim, 0, len(wants))
 	now := l.cfg.Now().Moment
+	elsewhere := l.elsewhere(wants)
 	for key, w := range wants {
+		if elsewhere[key] != nil && (l.pods[key] == nil || l.pods[key].livePod() == nil) {
+			continue
+		}
 		c := plan.Claim{Key: key}
 		if w.Desired != nil {
 			c.Wanted = w.Desired.Pod
@@ -40,6 +47,32 @@ func (l *loop) admit(wants map[pod.Key]plan.Want) {
 		w.Blocked, w.Waiting = verdict.Blocked, verdict.Waiting
 		wants[key] = w
 	}
+	for key, o := range elsewhere {
+		w := wants[key]
+		w.Blocked = o
+		wants[key] = w
+	}
+}
+
+// elsewhere are the pods of manifests that are for other servers: of those of
+// workloads that is decided already.
+func (l *loop) elsewhere(wants map[pod.Key]plan.Want) map[pod.Key]*plan.Obstacle {
+	obstacles := map[pod.Key]*plan.Obstacle{}
+	for key, w := range wants {
+		if w.Desired == nil {
+			continue
+		}
+		if _, derived := l.workloadOf(key); derived {
+			continue
+		}
+		spec := w.Desired.Pod.Spec
+		spec.NodeName = "" // a pod that its source lists is for this server
+		if runs, _, why := workload.Placed(l.rollouts.Node, &spec); !runs {
+			obstacles[key] = &plan.Obstacle{Reason: "NodeAffinity", Message: fmt.Sprintf(
+				"pod %s is for another server: %s; it starts when the labels in this server's configuration fit", key, why)}
+		}
+	}
+	return obstacles
 }
 
 // tellObstacle tells once that something holds a pod back. That it is being

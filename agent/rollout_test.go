@@ -230,3 +230,27 @@ func TestServerRunsWhatItsLabelsAllow(t *testing.T) {
 		expectImages(t, f, "")
 	})
 }
+
+// A pod of a manifest that is for another server waits, holds nothing and says
+// why; one that runs stays.
+func TestPodForAnotherServerWaits(t *testing.T) {
+	f := newFake()
+	inBubble(t, f, func(t *testing.T, a *agent.Agent) {
+		on := func(disk string) func(*corev1.Pod) {
+			return func(p *corev1.Pod) {
+				p.Spec.NodeSelector = map[string]string{"disk": disk}
+				p.Spec.Containers[0].Ports = []corev1.ContainerPort{{ContainerPort: 80, HostPort: 8080, Protocol: corev1.ProtocolTCP}}
+			}
+		}
+		a.Publish(source(desired("a", on("hdd")), desired("b", on("ssd"))))
+		settle(3 * time.Second)
+		expect(t, f, "b/app#1.0")
+		v, _ := a.Latest().Find(pod.Key{Namespace: "default", Name: "a"})
+		if st := v.Pod.Status; st.Phase != corev1.PodPending || st.Reason != "NodeAffinity" || !strings.Contains(st.Message, "nodeSelector wants disk=hdd, this server has disk=ssd") {
+			t.Errorf("shown as %+v", st)
+		}
+		a.Publish(source(desired("b", on("hdd"))))
+		settle(3 * time.Second)
+		expect(t, f, "b/app#1.0")
+	})
+}

@@ -1,0 +1,370 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/podstead/podstead/agent/plan/workload"
+	"github.com/podstead/podstead/test/harness"
+	"github.com/podstead/podstead/test/images"
+)
+
+// rollout is a workload of responders that tests write again and again.
+type rollout struct {
+	kind, name, version string
+	replicas            int
+	spec                string // further lines of the spec
+	template            string // further lines of the pod's spec
+	args                string // further arguments
+	watch               int    // seconds
+}
+
+// yaml is the manifest.
+func (r rollout) yaml() string {
+	kind, replicas := r.kind, ""
+	if kind == "" {
+		kind = "Deployment"
+	}
+	if r.replicas > 0 {
+		replicas = fmt.Sprintf("  replicas: %d\n", r.replicas)
+	}
+	return fmt.Sprintf(`apiVersion: apps/v1
+kind: %[1]s
+metadata:
+  name: %[2]s
+  annotations: {rollout.podstead.dev/watch-seconds: "%[3]d"}
+spec:
+%[4]s  selector: {matchLabels: {app: %[2]s}}
+  template:
+    metadata: {labels: {app: %[2]s}}
+    spec:
+      terminationGracePeriodSeconds: 2
+%[5]s      containers:
+      - name: app
+        image: %[6]s
+        args: [-name, %[2]s, -http, ':8080'%[7]s]
+        ports: [{name: web, containerPort: 8080}]
+        readinessProbe: {httpGet: {path: /healthz, port: web}, periodSeconds: 1}
+`, kind, r.name, r.watch, replicas+block(2, r.spec), block(6, r.template), versionOf(r.version), r.args)
+}
+
+func versionOf(version string) string { return "example.org/responder:" + version }
+
+// write puts the manifest into place.
+func (r rollout) write(h *harness.Host) { h.Write(r.name+".yaml", r.yaml()) }
+
+// addVersions puts images of responders into the folder of archives.
+func addVersions(t *testing.T, h *harness.Host, versions ...string) {
+	t.Helper()
+	img, err := images.FromGo(t.Context(), responderPackage, images.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range versions {
+		h.AddImage(versionOf(v), img)
+	}
+}
+
+// podsOf are the pods of a workload.
+func podsOf(h *harness.Host, name string) []corev1.Pod {
+	var list []corev1.Pod
+	for _, p := range h.Pods() {
+		if p.Labels["app"] == name {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+func isReady(p corev1.Pod) bool {
+	for _, c := range p.Status.Conditions {
+		if c.Type == corev1.PodReady {
+			return c.Status == corev1.ConditionTrue
+		}
+	}
+	return false
+}
+
+// rolled waits until there are just so many pods of a version, all ready, and
+// returns them. Each look on the way is handed to watch.
+func rolled(h *harness.Host, name, version string, n int, watch ...func([]corev1.Pod)) []corev1.Pod {
+	var pods []corev1.Pod
+	h.Eventually(patience, func() error {
+		pods = podsOf(h, name)
+		for _, w := range watch {
+			w(pods)
+		}
+		text, there := "", 0
+		for _, p := range pods {
+			image := p.Spec.Containers[0].Image
+			text += fmt.Sprintf(" %s %s ready %v,", p.Name, image, isReady(p))
+			if image == versionOf(version) && isReady(p) {
+				there++
+			}
+		}
+		if there != n || len(pods) != n {
+			return fmt.Errorf("want %d ready pods of %s, there are%s", n, version, text)
+		}
+		return nil
+	})
+	return pods
+}
+
+// tally notes the least number of ready pods and the largest of all.
+type tally struct{ least, most int }
+
+func newTally() *tally { return &tally{least: 1 << 30} }
+
+func (b *tally) look(pods []corev1.Pod) {
+	ready, all := 0, 0
+	for _, p := range pods {
+		if p.DeletionTimestamp == nil {
+			all++
+		}
+		if isReady(p) && p.DeletionTimestamp == nil {
+			ready++
+		}
+	}
+	b.least, b.most = min(b.least, ready), max(b.most, all)
+}
+
+// recordOf is what podstead stored of a Deployment.
+func recordOf(h *harness.Host, name string) (*workload.Record, error) {
+	text, err := os.ReadFile(filepath.Join(h.Dir, "state/workloads/Deployment_default_"+name+".json"))
+	if err != nil {
+		return nil, err
+	}
+	var file struct{ Data *workload.Record }
+	return file.Data, json.Unmarshal(text, &file)
+}
+
+// settledAt waits until a version of a Deployment is good.
+func goodAt(h *harness.Host, name, version string) {
+	h.Eventually(patience, func() error {
+		rec, err := recordOf(h, name)
+		if err != nil {
+			return err
+		}
+		target := rec.Revision(rec.Target)
+		if target == nil || !target.Good || !rec.Rollout.Settled || target.Template.Spec.Containers[0].Image != versionOf(version) {
+			return fmt.Errorf("target %+v, rollout %+v", target, rec.Rollout)
+		}
+		return nil
+	})
+}
+
+// eventually waits for an event.
+func eventually(h *harness.Host, reason, words string) {
+	h.Eventually(patience, func() error {
+		out, err := h.CLI("events")
+		if err != nil {
+			return err
+		}
+		for line := range strings.Lines(out) {
+			if strings.Contains(line, reason) && strings.Contains(line, words) {
+				return nil
+			}
+		}
+		return fmt.Errorf("no event %s with %q in:\n%s", reason, words, out)
+	})
+}
+
+func newRollouts(t *testing.T, versions ...string) *harness.Host {
+	t.Helper()
+	t.Parallel()
+	h := harness.New(t, harness.Options{Config: "restart: {base: 1s, max: 2s, reset: 10m}\nnode: {labels: {disk: ssd}}\n"})
+	addVersions(t, h, versions...)
+	h.Start()
+	return h
+}
+
+// removed removes the manifest and waits until nothing is left.
+func (r rollout) removed(h *harness.Host) {
+	h.Remove(r.name + ".yaml")
+	h.Eventually(patience, func() error {
+		if pods := podsOf(h, r.name); len(pods) > 0 {
+			return fmt.Errorf("%d pods are left", len(pods))
+		}
+		if left, _ := filepath.Glob(filepath.Join(h.Dir, "state/workloads/*_"+r.name+".json")); len(left) > 0 {
+			return fmt.Errorf("%v is left", left)
+		}
+		return nil
+	})
+}
+
+func TestDeploymentIsRolledToANewVersion(t *testing.T) {
+	h := newRollouts(t, "1", "2")
+	before := h.Leaks()
+	web := rollout{name: "web", version: "1", replicas: 3, watch: 1}
+	web.write(h)
+	for _, p := range rolled(h, "web", "1", 3) {
+		if owner := metav1.GetControllerOf(&p); owner == nil || owner.Kind != "ReplicaSet" || !strings.HasPrefix(p.Name, owner.Name+"-") {
+			t.Errorf("pod %s belongs to %+v", p.Name, owner)
+		}
+	}
+	goodAt(h, "web", "1")
+	web.version = "2"
+	seen := newTally()
+	web.write(h)
+	rolled(h, "web", "2", 3, seen.look)
+	if seen.least < 3 || seen.most != 4 {
+		t.Errorf("there were at least %d ready pods and at most %d, want 3 and 4", seen.least, seen.most)
+	}
+	goodAt(h, "web", "2")
+	web.removed(h)
+	h.NoLeaks(before, patience)
+}
+
+func TestVersionThatCantBeHadIsHeld(t *testing.T) {
+	h := newRollouts(t, "1")
+	web := rollout{name: "web", version: "1", replicas: 2, watch: 1}
+	web.write(h)
+	old := rolled(h, "web", "1", 2)
+	goodAt(h, "web", "1")
+	web.version = "9"
+	web.write(h)
+	eventually(h, "RolloutHeld", versionOf("9"))
+	for _, p := range rolled(h, "web", "1", 2) {
+		if p.UID != old[0].UID && p.UID != old[1].UID {
+			t.Errorf("pod %s is new", p.Name)
+		}
+	}
+	addVersions(t, h, "9")
+	rolled(h, "web", "9", 2)
+}
+
+func TestVersionThatCrashesIsRolledBack(t *testing.T) {
+	h := newRollouts(t, "1", "2")
+	web := rollout{name: "web", version: "1", replicas: 2, watch: 1}
+	web.write(h)
+	old := rolled(h, "web", "1", 2)
+	goodAt(h, "web", "1")
+	bad := web
+	bad.version, bad.args = "2", ", -nonsense"
+	seen := newTally()
+	bad.write(h)
+	h.Eventually(patience, func() error {
+		seen.look(podsOf(h, "web"))
+		rec, err := recordOf(h, "web")
+		if err != nil {
+			return err
+		}
+		if n := len(rec.Revisions); n != 2 || rec.Revisions[0].Failure == nil {
+			return fmt.Errorf("%d revisions, the first failed: %+v", n, rec.Revisions[0].Failure)
+		}
+		failed := rec.Revisions[0].Failure
+		text := fmt.Sprint(failed.Pods)
+		if failed.Reason != workload.FailedCrashing || *failed.Pods[0].Troubles[0].ExitCode != 2 || !strings.Contains(text, "flag provided but not defined: -nonsense") {
+			t.Errorf("failed for %s: %s", failed.Reason, text)
+		}
+		return nil
+	})
+	for _, p := range rolled(h, "web", "1", 2, seen.look) {
+		if p.UID != old[0].UID && p.UID != old[1].UID {
+			t.Errorf("pod %s is new", p.Name)
+		}
+	}
+	if seen.least < 2 {
+		t.Errorf("there were but %d ready pods", seen.least)
+	}
+	eventually(h, "RolledBack", "crashed 3 times")
+	// It is not tried again, neither after a restart nor by another write.
+	h.Stop()
+	h.Start()
+	h.Write("web.yaml", "# again\n"+bad.yaml())
+	for begun := time.Now(); time.Since(begun) < 5*time.Second; time.Sleep(50 * time.Millisecond) {
+		for _, p := range podsOf(h, "web") {
+			if p.Spec.Containers[0].Image != versionOf("1") {
+				t.Fatalf("pod %s tries it again", p.Name)
+			}
+		}
+	}
+	bad.args = ""
+	bad.write(h)
+	rolled(h, "web", "2", 2)
+}
+
+func TestRecreateEndsOldPodsFirst(t *testing.T) {
+	h := newRollouts(t, "1", "2")
+	web := rollout{name: "web", version: "1", replicas: 2, watch: 1, spec: "strategy: {type: Recreate}\n"}
+	web.write(h)
+	rolled(h, "web", "1", 2)
+	goodAt(h, "web", "1")
+	web.version = "2"
+	web.write(h)
+	rolled(h, "web", "2", 2, func(pods []corev1.Pod) {
+		versions := map[string]bool{}
+		for _, p := range pods {
+			if p.DeletionTimestamp == nil || len(p.Status.ContainerStatuses) > 0 && p.Status.ContainerStatuses[0].State.Running != nil {
+				versions[p.Spec.Containers[0].Image] = true
+			}
+		}
+		if len(versions) > 1 {
+			t.Errorf("pods of both versions are there: %v", versions)
+		}
+	})
+}
+
+func TestDaemonSetHasOnePodWhereItsLabelsAllow(t *testing.T) {
+	h := newRollouts(t, "1", "2")
+	agent := rollout{kind: "DaemonSet", name: "agent", version: "1", watch: 1, template: "nodeSelector: {disk: ssd}\n"}
+	other := rollout{kind: "DaemonSet", name: "other", version: "1", template: "nodeSelector: {disk: hdd}\n"}
+	agent.write(h)
+	other.write(h)
+	p := rolled(h, "agent", "1", 1)[0]
+	if owner := metav1.GetControllerOf(&p); owner == nil || owner.Kind != "DaemonSet" || owner.Name != "agent" {
+		t.Errorf("pod %s belongs to %+v", p.Name, owner)
+	}
+	agent.version = "2"
+	agent.write(h)
+	rolled(h, "agent", "2", 1)
+	if pods := podsOf(h, "other"); len(pods) > 0 {
+		t.Errorf("%d pods run that are for other servers", len(pods))
+	}
+	agent.removed(h)
+}
+
+func TestRolloutOutlivesPodstead(t *testing.T) {
+	h := newRollouts(t, "1", "2")
+	web := rollout{name: "web", version: "1", replicas: 3, watch: 1, spec: "minReadySeconds: 2\n"}
+	web.write(h)
+	rolled(h, "web", "1", 3)
+	goodAt(h, "web", "1")
+	web.version = "2"
+	web.write(h)
+	seen := newTally()
+	names := map[string]bool{}
+	look := func(pods []corev1.Pod) {
+		seen.look(pods)
+		for _, p := range pods {
+			if p.Spec.Containers[0].Image == versionOf("2") {
+				names[p.Name] = true
+			}
+		}
+	}
+	for round := range 3 {
+		h.Eventually(patience, func() error {
+			pods := podsOf(h, "web")
+			look(pods)
+			if len(names) <= round {
+				return fmt.Errorf("%d pods of the new version were made", len(names))
+			}
+			return nil
+		})
+		h.Kill9()
+		h.Start()
+	}
+	rolled(h, "web", "2", 3, look)
+	if seen.least < 3 || seen.most > 4 || len(names) != 3 {
+		t.Errorf("there were at least %d ready pods and at most %d, and %d new ones were made; want 3, 4 and 3", seen.least, seen.most, len(names))
+	}
+	goodAt(h, "web", "2")
+}

@@ -254,3 +254,56 @@ func TestPodForAnotherServerWaits(t *testing.T) {
 		expect(t, f, "b/app#1.0")
 	})
 }
+
+// Images of a revision to which a rollback or undo would go stay, also when its
+// pods are long gone; those of others don't.
+func TestImagesOfRevisionsAreKept(t *testing.T) {
+	f := newFake()
+	f.disk.size = 1000
+	for _, image := range []string{"app:1", "app:2", "app:3"} {
+		f.store(image, 1, now().Wall)
+	}
+	restarted(t, f, func(t *testing.T, a *agent.Agent) {
+		for _, image := range []string{"app:1", "app:2", "app:3"} {
+			a.Publish(objects(deployment(image)))
+			settle(time.Minute)
+		}
+	}, func(t *testing.T, a *agent.Agent) {
+		a.Publish(objects(deployment("app:3")))
+		settle(time.Minute)
+		stored, err := a.StoredImages(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, img := range stored {
+			kept, _, _ := strings.Cut(img.Kept, "web-")
+			got = append(got, kept)
+		}
+		want := []string{"", "of a revision of Deployment default/web", "used by pod default/"}
+		if !slices.Equal(got, want) {
+			t.Errorf("kept %q, want %q", got, want)
+		}
+	})
+}
+
+// A pod that was begun when podstead was killed, and has no container yet, is
+// made again under its name.
+func TestPodThatWasBegunKeepsItsName(t *testing.T) {
+	f := newFake()
+	f.images["app:1"] = false
+	var names []string
+	look := func(t *testing.T, a *agent.Agent) {
+		a.Publish(objects(deployment("app:1")))
+		settle(time.Minute)
+		for _, p := range a.Latest().Pods {
+			if p.Pod.DeletionTimestamp == nil && !slices.Contains(names, p.Instance.Name) {
+				names = append(names, p.Instance.Name)
+			}
+		}
+	}
+	restarted(t, f, look, look)
+	if len(names) != 3 {
+		t.Errorf("pods %v, want 3", names)
+	}
+}

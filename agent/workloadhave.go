@@ -13,8 +13,8 @@ import (
 // workloadLook is what decisions about several workloads at one time have in
 // common.
 type workloadLook struct {
-	// pods are those of each workload, and others those of everybody else than
-	// the workloads.
+	// pods are those of each workload, those of manifests under a zero key;
+	// keys tells for each to which it belongs.
 	pods map[pod.ObjectKey]map[pod.Key]bool
 	keys map[pod.Key]pod.ObjectKey
 	free corev1.ResourceList
@@ -39,11 +39,16 @@ func (l *loop) lookForWorkloads() workloadLook {
 		}
 		look.pods[owner][key] = true
 	}
-	for key := range l.pods {
-		note(key)
+	for key, ps := range l.pods {
+		// What is left of a pod that was begun and never ran is nobody's.
+		if l.wants[key].Desired != nil || ps.newest().Pod != nil {
+			note(key)
+		}
 	}
-	for key := range l.wants {
-		note(key)
+	for key, w := range l.wants {
+		if w.Desired != nil {
+			note(key)
+		}
 	}
 	for key := range l.derived {
 		note(key)

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -64,11 +65,11 @@ func (r rollout) write(h *harness.Host) { h.Write(r.name+".yaml", r.yaml()) }
 // addVersions puts images of responders into the folder of archives.
 func addVersions(t *testing.T, h *harness.Host, versions ...string) {
 	t.Helper()
-	img, err := images.FromGo(t.Context(), responderPackage, images.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
 	for _, v := range versions {
+		img, err := images.FromGo(t.Context(), responderPackage, images.Options{Config: v1.Config{Env: []string{"VERSION=" + v}}})
+		if err != nil {
+			t.Fatal(err)
+		}
 		h.AddImage(versionOf(v), img)
 	}
 }
@@ -179,10 +180,18 @@ func eventually(h *harness.Host, reason, words string) {
 
 func newRollouts(t *testing.T, versions ...string) *harness.Host {
 	t.Helper()
-	t.Parallel()
 	h := harness.New(t, harness.Options{Config: "restart: {base: 1s, max: 2s, reset: 10m}\nnode: {labels: {disk: ssd}}\n"})
 	addVersions(t, h, versions...)
 	h.Start()
+	h.Eventually(patience, func() error {
+		out, err := h.CLI("images")
+		for _, v := range versions {
+			if err == nil && !strings.Contains(out, "example.org/responder:"+v) {
+				err = fmt.Errorf("version %s is not imported yet:\n%s", v, out)
+			}
+		}
+		return err
+	})
 	return h
 }
 
@@ -200,9 +209,11 @@ func (r rollout) removed(h *harness.Host) {
 	})
 }
 
+// TestDeploymentIsRolledToANewVersion looks for what is left behind, so no other
+// test runs beside it.
 func TestDeploymentIsRolledToANewVersion(t *testing.T) {
 	h := newRollouts(t, "1", "2")
-	before := h.Leaks()
+	before := settled(h)
 	web := rollout{name: "web", version: "1", replicas: 3, watch: 1}
 	web.write(h)
 	for _, p := range rolled(h, "web", "1", 3) {
@@ -224,6 +235,7 @@ func TestDeploymentIsRolledToANewVersion(t *testing.T) {
 }
 
 func TestVersionThatCantBeHadIsHeld(t *testing.T) {
+	t.Parallel()
 	h := newRollouts(t, "1")
 	web := rollout{name: "web", version: "1", replicas: 2, watch: 1}
 	web.write(h)
@@ -242,6 +254,7 @@ func TestVersionThatCantBeHadIsHeld(t *testing.T) {
 }
 
 func TestVersionThatCrashesIsRolledBack(t *testing.T) {
+	t.Parallel()
 	h := newRollouts(t, "1", "2")
 	web := rollout{name: "web", version: "1", replicas: 2, watch: 1}
 	web.write(h)
@@ -261,9 +274,10 @@ func TestVersionThatCrashesIsRolledBack(t *testing.T) {
 			return fmt.Errorf("%d revisions, the first failed: %+v", n, rec.Revisions[0].Failure)
 		}
 		failed := rec.Revisions[0].Failure
-		text := fmt.Sprint(failed.Pods)
-		if failed.Reason != workload.FailedCrashing || *failed.Pods[0].Troubles[0].ExitCode != 2 || !strings.Contains(text, "flag provided but not defined: -nonsense") {
-			t.Errorf("failed for %s: %s", failed.Reason, text)
+		trouble := failed.Pods[0].Troubles[0]
+		last := strings.Join(trouble.LogTail, "\n")
+		if failed.Reason != workload.FailedCrashing || *trouble.ExitCode != 2 || !strings.Contains(last, "-scan-to int") || len(failed.Pods[0].Events) == 0 {
+			t.Errorf("failed for %s: %s, last lines %q, events %q", failed.Reason, trouble, last, failed.Pods[0].Events)
 		}
 		return nil
 	})
@@ -293,6 +307,7 @@ func TestVersionThatCrashesIsRolledBack(t *testing.T) {
 }
 
 func TestRecreateEndsOldPodsFirst(t *testing.T) {
+	t.Parallel()
 	h := newRollouts(t, "1", "2")
 	web := rollout{name: "web", version: "1", replicas: 2, watch: 1, spec: "strategy: {type: Recreate}\n"}
 	web.write(h)
@@ -314,6 +329,7 @@ func TestRecreateEndsOldPodsFirst(t *testing.T) {
 }
 
 func TestDaemonSetHasOnePodWhereItsLabelsAllow(t *testing.T) {
+	t.Parallel()
 	h := newRollouts(t, "1", "2")
 	agent := rollout{kind: "DaemonSet", name: "agent", version: "1", watch: 1, template: "nodeSelector: {disk: ssd}\n"}
 	other := rollout{kind: "DaemonSet", name: "other", version: "1", template: "nodeSelector: {disk: hdd}\n"}
@@ -333,6 +349,7 @@ func TestDaemonSetHasOnePodWhereItsLabelsAllow(t *testing.T) {
 }
 
 func TestRolloutOutlivesPodstead(t *testing.T) {
+	t.Parallel()
 	h := newRollouts(t, "1", "2")
 	web := rollout{name: "web", version: "1", replicas: 3, watch: 1, spec: "minReadySeconds: 2\n"}
 	web.write(h)

@@ -50,6 +50,7 @@ func (a *Agent) Resume() { a.send((*loop).resume) }
 
 func (l *loop) beginDrain(d plan.Drain, done chan error) {
 	l.unmerged, l.unpublished = true, true
+	l.allRestless()
 	var waiters []chan error
 	if l.drain != nil {
 		waiters = l.drain.waiters
@@ -79,6 +80,7 @@ func (l *loop) resume() {
 	l.answerDrain(ErrResumed)
 	l.drain = nil
 	l.unmerged, l.unpublished = true, true
+	l.allRestless()
 }
 
 func (l *loop) answerDrain(err error) {

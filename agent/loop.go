@@ -225,7 +225,7 @@ func (l *loop) sleep(now pod.Moment) time.Duration {
 		}
 	}
 	for _, ws := range l.workloads {
-		if ws.wake != 0 && l.drain == nil {
+		if ws.wake != 0 && !l.removing() {
 			d = min(d, ws.wake.Sub(now))
 		}
 	}

@@ -236,9 +236,7 @@ func (l *loop) runtimeUp() {
 	for key := range l.wants {
 		l.dirty[key] = true
 	}
-	for key := range l.workloads {
-		l.restless[key] = true
-	}
+	l.allRestless()
 	l.event(pod.Key{}, normal, "RuntimeUp", "containerd answers at "+l.runtime.Address)
 }
 

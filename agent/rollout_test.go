@@ -188,26 +188,31 @@ func TestPodOfAWorkloadKeepsItsName(t *testing.T) {
 	})
 }
 
-// A shutdown in the watch window is no failure of what is watched.
+// A shutdown in the watch window, or before a version was ready, is no failure
+// of what is rolled out.
 func TestDrainIsNoFailure(t *testing.T) {
-	f := newFake()
-	inBubble(t, f, func(t *testing.T, a *agent.Agent) {
-		a.Publish(objects(deployment("app:1")))
-		settle(15 * time.Second)
-		a.Publish(objects(deployment("app:2")))
-		settle(5 * time.Second)
-		if err := a.Drain(t.Context(), plan.Drain{Reason: "the server shuts down", GracePeriod: time.Minute}); err != nil {
-			t.Fatal(err)
-		}
-		settle(time.Minute)
-		expectImages(t, f, "")
-		a.Resume()
-		settle(15 * time.Second)
-		expectImages(t, f, "app:2×3")
-		if v := view(t, a); v.Revision != 2 {
-			t.Errorf("shown as %+v", v.Revisions)
-		}
-	})
+	for name, change := range map[string]func(*appsv1.Deployment){"watched": func(*appsv1.Deployment) {}, "on its way": slow} {
+		t.Run(name, func(t *testing.T) {
+			f := newFake()
+			inBubble(t, f, func(t *testing.T, a *agent.Agent) {
+				a.Publish(objects(deployment("app:1", change)))
+				settle(30 * time.Second)
+				a.Publish(objects(deployment("app:2", change)))
+				settle(2 * time.Second)
+				if err := a.Drain(t.Context(), plan.Drain{Reason: "the server shuts down", GracePeriod: time.Minute}); err != nil {
+					t.Fatal(err)
+				}
+				settle(20 * time.Minute)
+				expectImages(t, f, "")
+				a.Resume()
+				settle(time.Minute)
+				expectImages(t, f, "app:2×3")
+				if v := view(t, a); v.Revision != 2 {
+					t.Errorf("shown as %+v", v.Revisions)
+				}
+			})
+		})
+	}
 }
 
 func TestServerRunsWhatItsLabelsAllow(t *testing.T) {

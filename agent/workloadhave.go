@@ -82,6 +82,7 @@ func (l *loop) room() plan.Room {
 func (l *loop) workloadHave(ws *workloadState, look workloadLook) workload.Have {
 	h := workload.Have{
 		RuntimeUp: l.runtime.Up && l.swept, Images: ws.fetched, Free: look.free, Record: ws.record, Shown: ws.status,
+		Halted: l.drain != nil,
 		Others: look.others(ws.key),
 	}
 	for key := range look.pods[ws.key] {

@@ -166,7 +166,7 @@ func derivedConflict(lost *pod.Desired, owner pod.ObjectKey) pod.Problem {
 }
 
 // decideWorkloads decides about the workloads to which something happened. In
-// a drain what is wanted of them stays as it is.
+// a drain for good what is wanted of them stays as it is.
 func (l *loop) decideWorkloads(now pod.Stamp) {
 	for key, ws := range l.workloads {
 		if ws.wake != 0 && now.Moment >= ws.wake {
@@ -187,7 +187,17 @@ func (l *loop) decideWorkloads(now pod.Stamp) {
 }
 
 // workloadsWait tells whether workloads are to be decided now.
-func (l *loop) workloadsWait() bool { return len(l.restless) > 0 && l.drain == nil }
+func (l *loop) workloadsWait() bool { return len(l.restless) > 0 && !l.removing() }
+
+// removing tells whether the server is drained for good.
+func (l *loop) removing() bool { return l.drain != nil && l.drain.Remove }
+
+// allRestless has every workload decided again.
+func (l *loop) allRestless() {
+	for key := range l.workloads {
+		l.restless[key] = true
+	}
+}
 
 // decideWorkload decides about one workload. A decision that changes its
 // record has its effect when that is stored.
@@ -258,15 +268,25 @@ func (l *loop) applyWorkload(ws *workloadState, d workload.Decision) {
 	}
 }
 
-// forgetEnded drops the pods of which nothing is left.
+// forgetEnded drops the pods of which nothing is left, or whose place was taken
+// by one that is not the workload's.
 func (l *loop) forgetEnded(ws *workloadState) {
 	maps.DeleteFunc(ws.ended, func(key pod.Key, _ string) bool {
 		gone := l.pods[key] == nil
+		if !gone {
+			recorded := l.pods[key].newest().Pod
+			gone = recorded != nil && !ownedBy(recorded, ws.key)
+		}
 		if gone {
 			delete(l.derived, key)
 		}
 		return gone
 	})
+}
+
+func ownedBy(p *corev1.Pod, key pod.ObjectKey) bool {
+	owner, derived := workload.Owner(p)
+	return derived && owner == key
 }
 
 // rolloutSettings are what decisions about workloads know of this server.

@@ -184,6 +184,9 @@ func TestVersionThatCrashesIsTakenBack(t *testing.T) {
 					len(failed.Pods[0].Events) == 0 || failed.Pods[0].Troubles[0].LogTail[0] != "no database" {
 					t.Errorf("failure %+v", failed)
 				}
+				if took := failed.At.Sub(v.Revisions[0].Created); took > 20*time.Second {
+					t.Errorf("it was given up after %s", took)
+				}
 				starts := f.count("start")
 				a.Publish(objects(deployment("app:2", c.change)))
 				settle(20 * time.Minute)

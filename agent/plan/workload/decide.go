@@ -148,7 +148,7 @@ func (r *decider) readCommands() {
 	r.Status.Paused = or(drift.Paused, r.paused)
 	r.n = int(r.Status.Replicas)
 	r.closed = !r.where.runs
-	r.frozen = r.Status.Paused || r.closed
+	r.frozen = r.Status.Paused || r.closed || r.have.Halted
 	if !r.where.stays {
 		r.n = 0
 	}

@@ -48,6 +48,9 @@ type Have struct {
 	// RuntimeUp is false while containerd can't be asked. Nothing is decided
 	// then.
 	RuntimeUp bool
+	// Halted tells that every pod is being stopped for a time: nobody is to
+	// blame for that, and rollouts go on afterwards.
+	Halted bool
 	// Pods are those that are wanted since the last decision and those of
 	// which something exists, in any order.
 	Pods []Pod

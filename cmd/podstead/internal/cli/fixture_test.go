@@ -23,7 +23,8 @@ func host() pod.Snapshot {
 	return pod.Snapshot{
 		Version: 1, Time: noon,
 		Node: pod.Node{
-			ID: "node-1", Name: "edge", HostIPs: []string{"192.0.2.2"},
+			Labels: map[string]string{"kubernetes.io/hostname": "edge"},
+			ID:     "node-1", Name: "edge", HostIPs: []string{"192.0.2.2"},
 			Capacity:    corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("4500m"), corev1.ResourceMemory: resource.MustParse("8Gi")},
 			Allocatable: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("4"), corev1.ResourceMemory: resource.MustParse("8Gi")},
 		},

@@ -115,6 +115,9 @@ func TestDeploymentIsRolledOut(t *testing.T) {
 			t.Errorf("between %d and %d pods ran, want 3 to 4", least, most)
 		}
 		expectImages(t, f, "app:2×3")
+		if !told(a, "Killing", "replaces it") {
+			t.Error("it is not told why pods were ended")
+		}
 		settle(10 * time.Second)
 		v = view(t, a)
 		if v.Revision != 2 || len(v.ReplicaSets) != 2 || v.Deployment.Status.UpdatedReplicas != 3 || v.Deployment.Generation != 2 {

@@ -75,6 +75,15 @@ func (l *loop) elsewhere(wants map[pod.Key]plan.Want) map[pod.Key]*plan.Obstacle
 	return obstacles
 }
 
+// room is what pods may have of the server.
+func (l *loop) room() plan.Room {
+	room := plan.Room{Capacity: l.cfg.Node.Capacity, Allocatable: l.cfg.Node.Allocatable}
+	for _, c := range l.services.result.Claims {
+		room.Ports = append(room.Ports, plan.HeldPort{HostPort: c.HostPort, Holder: "Service " + c.Service.String()})
+	}
+	return room
+}
+
 // tellObstacle tells once that something holds a pod back. That it is being
 // looked at whether something does is no news.
 func (l *loop) tellObstacle(key pod.Key, before, after plan.Want) {

@@ -6,6 +6,7 @@ package agent
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -40,6 +41,12 @@ type Config struct {
 	Disks      Disks
 	GoodImages GoodImages
 	Records    Records
+	Services   Services
+	Names      Names
+	// ServiceRanges are those of Services' addresses, at most one of each
+	// family; NameServers are addresses of them at which names are asked for.
+	ServiceRanges []netip.Prefix
+	NameServers   []netip.Addr
 	// Collect bounds what images take.
 	Collect plan.ImageSettings
 
@@ -224,6 +231,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	l.loadVerdicts()
 	l.loadGood()
 	l.loadRecords()
+	l.loadServices()
 	if err := l.loadHistory(); err != nil {
 		l.counts.change().Recoveries++
 		l.event(pod.Key{}, warning, "StateRecovered", fmt.Sprintf("the history of instances could not be read and is begun anew: %v", err))

@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/podstead/podstead/agent"
 	"github.com/podstead/podstead/pod"
 )
 
@@ -64,6 +65,10 @@ type fake struct {
 	// wired is what the network was set to; unset is why it can't be.
 	wired pod.NetworkConfig
 	unset error
+	// zone is what names are served, recorded what is kept of Services; nil if
+	// nothing is.
+	zone     pod.Zone
+	recorded *agent.ServiceRecord
 	// listeners hold ports of the host.
 	listeners []pod.Listener
 	disk      fakeDisk

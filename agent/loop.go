@@ -85,7 +85,8 @@ type loop struct {
 	saving, unsaved bool
 	// retarget: the probes that are to be made changed.
 	retarget bool
-	network  networkState
+	network  setting
+	services services
 	ports    listening
 	storage  storage
 	restarts restarts
@@ -111,7 +112,7 @@ func newLoop(a *Agent, spawn func(func(context.Context))) *loop {
 		history: map[string]int{},
 		counts:  counts{pulls: map[string]pod.Moment{}},
 
-		verdicts: map[pod.ProbeID]pod.ProbeVerdict{}, network: networkState{changed: true}, storage: newStorage(),
+		verdicts: map[pod.ProbeID]pod.ProbeVerdict{}, network: setting{changed: true}, storage: newStorage(),
 	}
 	for i, name := range a.cfg.Sources {
 		l.sources[name] = pod.SourceState{Name: name, Priority: i}
@@ -157,7 +158,11 @@ func (l *loop) step() time.Duration {
 	l.measure(now.Moment)
 	l.lookAtDisks(now)
 	l.setProbes()
+	l.resolveServices()
 	l.setNetwork(now.Moment)
+	l.setNames(now.Moment)
+	l.recordServices(now.Moment)
+	l.askPorts(now.Moment)
 	l.listen(now.Moment)
 	l.checkDrained()
 	if l.unpublished {
@@ -195,11 +200,11 @@ func (l *loop) decideAll(now pod.Stamp) {
 
 func (l *loop) sleep(now pod.Moment) time.Duration {
 	d := min(maxSleep, l.relistAt.Sub(now), max(l.measureAt.Sub(now), time.Second))
-	if l.workloadsWait() || len(l.dirty) > 0 {
+	if l.workloadsWait() || len(l.dirty) > 0 || l.unmerged {
 		d = 0
 	}
-	if l.network.changed && !l.network.setting && l.network.at > now {
-		d = min(d, l.network.at.Sub(now))
+	if at := l.nextService(now); at != 0 {
+		d = min(d, at.Sub(now))
 	}
 	if l.runtime.Up && !l.pings.underWay {
 		d = min(d, l.pings.at.Sub(now))
@@ -248,6 +253,9 @@ func (l *loop) decide(key pod.Key, now pod.Stamp) {
 	have := l.have(ps)
 	d := plan.Pod(l.cfg.Settings, want, have, now.Moment)
 	ps.wake, ps.notes = d.Wake, append(d.Notes, ps.unmeasured()...)
+	if have.RuntimeUp {
+		ps.noteLeaving(d.Leaving, now.Moment)
+	}
 	for _, a := range d.Actions {
 		l.dispatch(ps, a)
 	}
@@ -259,9 +267,11 @@ func (l *loop) decide(key pod.Key, now pod.Stamp) {
 		delete(l.pods, key)
 		delete(l.wants, key)
 		l.unpublished = true
+		l.services.stale = l.services.stale || len(ps.members) > 0
 		return
 	}
 	l.describe(ps, want, now)
+	l.noteMembers(ps)
 }
 
 // takeSource takes the new state of a source.

@@ -39,6 +39,7 @@ func (l *loop) merge() {
 		}
 	}
 	l.wants = merged.Wants
+	l.wantServices()
 	l.setConflicts(conflicts)
 }
 

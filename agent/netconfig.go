@@ -2,42 +2,25 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
-	"time"
 
 	"github.com/podstead/podstead/pod"
 )
-
-// The back-off of setting the network.
-const (
-	networkRetry    = time.Second
-	networkRetryMax = 30 * time.Second
-)
-
-// networkState is how far the host's network is what it is to be.
-type networkState struct {
-	// changed tells that what is wanted differs from what was set last.
-	changed bool
-	setting bool
-	// at is when to try again after failures.
-	at       pod.Moment
-	failures int
-}
 
 // setNetwork sets the whole network anew if any of it changed. Before
 // containerd was listed for the first time nothing is known, and what a former
 // podstead set stays.
 func (l *loop) setNetwork(now pod.Moment) {
-	n := &l.network
-	if !n.changed || n.setting || now < n.at || !l.swept {
+	if !l.swept || !l.servicesKnown(now) || !l.network.begin(now) {
 		return
 	}
-	n.changed, n.setting = false, true
-	var wanted pod.NetworkConfig
+	wanted := pod.NetworkConfig{Services: l.services.result.Services}
 	for _, key := range sortedKeys(l.pods) {
 		wanted.Pods = append(wanted.Pods, l.pods[key].networks...)
 	}
+	l.services.setting = l.services.result.Serving
 	l.spawn(func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, l.cfg.OperationTimeout)
 		defer cancel()
@@ -47,16 +30,17 @@ func (l *loop) setNetwork(now pod.Moment) {
 }
 
 func (l *loop) networkSet(err error) {
-	n := &l.network
-	n.setting = false
-	if err == nil {
-		n.at, n.failures = 0, 0
-		return
+	l.network.end(err, l.cfg.Now().Moment)
+	leftOut, in := errors.AsType[*pod.LeftOut](err)
+	if err == nil || in {
+		l.servingNow()
 	}
-	n.changed = true
-	n.at = l.cfg.Now().Moment.Add(min(networkRetry<<min(n.failures, 10), networkRetryMax))
-	n.failures++
-	l.event(pod.Key{}, warning, "NetworkFailed", fmt.Sprintf("the rules of the pods' network can't be set, those before stay and it is tried again: %v", err))
+	switch {
+	case in:
+		l.event(pod.Key{}, warning, "NetworkFailed", fmt.Sprintf("the rules of the pods' network are set except for what can't be used: %v", leftOut.Err))
+	case err != nil:
+		l.event(pod.Key{}, warning, "NetworkFailed", fmt.Sprintf("the rules of the pods' network can't be set, those before stay and it is tried again: %v", err))
+	}
 }
 
 // wired notes what the network has to do for a pod, and which probes are to be

@@ -262,6 +262,7 @@ func (l *loop) setRuntime(version string, warnings []string) {
 // setHostIPs lets pods that wait for an address of the host start.
 func (l *loop) setHostIPs(ips []string) {
 	l.node.HostIPs = ips
+	l.services.stale = true
 	for key := range l.pods {
 		l.dirty[key] = true
 	}

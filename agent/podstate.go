@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/podstead/podstead/agent/plan"
+	"github.com/podstead/podstead/agent/plan/service"
 	"github.com/podstead/podstead/pod"
 )
 
@@ -47,6 +48,10 @@ type podState struct {
 	// and which probes are to be made of it.
 	networks []pod.PodNetwork
 	targets  []pod.ProbeTarget
+	// leaving are the instances that are being ended, since when; members is
+	// what Services know of the pod.
+	leaving map[int]pod.Moment
+	members []service.Pod
 	// rev rises with every result of an operation on the pod, so that an
 	// observation that is older than the result is recognised.
 	rev int
@@ -167,6 +172,7 @@ func (l *loop) have(ps *podState) plan.Have {
 		Evicted:      ps.evicted,
 		LimitsLost:   ps.limitsLost,
 		Queued:       l.restarts.queued(ps.key),
+		Serving:      l.serving(ps, l.cfg.Now().Moment),
 	}
 	for _, c := range ps.containers {
 		h.Containers = append(h.Containers, c)

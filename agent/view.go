@@ -155,6 +155,7 @@ func (l *loop) publishSnapshot(now pod.Stamp) {
 		Version: l.version, Time: now.Wall, Node: l.node,
 		Events: l.events.all(), Runtime: l.runtime, Counters: l.counters(), Disk: l.storage.disk,
 	}
+	s.Services = l.services.views
 	if l.drain != nil {
 		s.Draining = pod.Draining{Reason: l.drain.Reason, Since: l.drain.begun}
 	}
@@ -184,7 +185,7 @@ func (l *loop) publishSnapshot(now pod.Stamp) {
 // sources are seen together.
 func (l *loop) withConflicts(s pod.SourceState) pod.SourceState {
 	s.Problems = slices.Clone(s.Problems)
-	for _, c := range l.conflicts {
+	for _, c := range slices.Concat(l.conflicts, l.services.result.Problems) {
 		if c.Origin.Source == s.Name {
 			s.Problems = append(s.Problems, c)
 		}

@@ -18,8 +18,8 @@ import (
 // in one transaction, without breaking connections that are open: ports of the
 // host and addresses of Services lead to pods. Until the first Set, the rules
 // of an earlier podstead stay as they are. What can't be used of c is left out
-// and told in the error, the rest is done. It is idempotent; calls wait for
-// one another.
+// and told in a *pod.LeftOut, the rest is done; after another error it may be
+// as before. It is idempotent; calls wait for one another.
 //
 // When it returns, new connections go to the endpoints of c. Connections of
 // TCP that are open go on to whoever they lead to, be it an endpoint or not;
@@ -44,7 +44,10 @@ func (n *Network) Set(ctx context.Context, c pod.NetworkConfig) error {
 	}
 	before, known := n.wanted.last()
 	n.wanted.put(c)
-	return errors.Join(bad, n.openLoopback(c, ""), n.forgetMoved(before, c, known))
+	if bad = errors.Join(bad, n.openLoopback(c, ""), n.forgetMoved(before, c, known)); bad != nil {
+		return &pod.LeftOut{Err: bad}
+	}
+	return nil
 }
 
 // hostIPs are the addresses of pods on the host's network, which Services may

@@ -23,3 +23,11 @@ func DiskFull(err error) bool {
 	text := err.Error()
 	return strings.Contains(text, "no space left on device") || strings.Contains(text, "disk quota exceeded")
 }
+
+// LeftOut says that all was done but what can't be used, which Err names.
+type LeftOut struct{ Err error }
+
+func (l *LeftOut) Error() string { return l.Err.Error() }
+
+// Unwrap returns Err.
+func (l *LeftOut) Unwrap() error { return l.Err }

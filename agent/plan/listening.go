@@ -61,9 +61,16 @@ func owners(claims []Claim) map[types.UID]pod.Key {
 	return owners
 }
 
-// listener finds a process of somebody else on a port that a pod wants anew.
+// listener finds a Service or a process of somebody else on a port that a pod
+// wants anew.
 func (g *grants) listener(c Claim) *Obstacle {
 	for _, hp := range NewPorts(c) {
+		for _, p := range g.room.Ports {
+			if hp.Clashes(p.HostPort) {
+				return &Obstacle{Reason: "PortConflict", Message: fmt.Sprintf(
+					"host port %s is taken by %s: pod %s starts when it is free", hp, p.Holder, c.Key)}
+			}
+		}
 		for _, l := range g.heard[hp] {
 			if !slices.Contains(c.UIDs, l.UID) {
 				return &Obstacle{Reason: "PortConflict", Message: fmt.Sprintf(

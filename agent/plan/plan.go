@@ -144,7 +144,8 @@ type Decision struct {
 	Actions []Action
 	// Wake is when to decide again if nothing happens before; 0 for never.
 	Wake pod.Moment
-	// Leaving are the instances whose end waits for their traffic to stop.
+	// Leaving are the instances that are being ended: no Service is to send them
+	// traffic any more.
 	Leaving []int
 	// Notes say what holds the pod back, for people.
 	Notes []string

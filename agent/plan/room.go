@@ -14,7 +14,17 @@ import (
 
 // Room is what the server has, and what of it pods may request. The
 // difference is reserved for the host. What is not in it is not counted.
-type Room struct{ Capacity, Allocatable corev1.ResourceList }
+type Room struct {
+	Capacity, Allocatable corev1.ResourceList
+	// Ports are ports of the host that others than pods have.
+	Ports []HeldPort
+}
+
+// HeldPort is a port of the host and who has it, such as "Service default/web".
+type HeldPort struct {
+	pod.HostPort
+	Holder string
+}
 
 // counted are the resources whose requests must fit, with the reasons of pods
 // that don't.

@@ -22,6 +22,7 @@ const unkillable = 10 * time.Second
 // end takes one step towards the end of an instance: signals in order, grace,
 // SIGKILL, collection, teardown.
 func (p *planner) end(l *life, reason string) {
+	p.Leaving = append(p.Leaving, l.number)
 	live := l.live()
 	if len(live) == 0 {
 		p.try(Teardown{Instance: l.number})
@@ -50,7 +51,6 @@ func (p *planner) serves(l *life) bool {
 		return false
 	}
 	p.wakeAt(until)
-	p.Leaving = append(p.Leaving, l.number)
 	return true
 }
 

@@ -27,6 +27,7 @@ func (r *resolver) endpoints(s *service, p *corev1.ServicePort) []pod.Endpoint {
 	for _, target := range r.targets(s) {
 		if port, ok := targetPort(target, p); ok {
 			add(target.IPs, port)
+			r.result.Serving[pod.Instance{Key: target.Key, Number: target.Number}] = true
 		}
 	}
 	for _, o := range r.slices[s.key] {
@@ -161,7 +162,7 @@ func (r *resolver) sliceProblem(o *pod.Object, i int, ip netip.Addr, p netip.Pre
 		}
 	}
 	r.problems = append(r.problems, pod.Problem{
-		Origin: o.Origin, Severity: pod.Error, Reason: pod.ReasonInvalid, Key: o.Key, Field: field,
+		Origin: o.Origin, Severity: pod.Error, Reason: pod.ReasonInvalid, Kind: pod.KindEndpointSlice, Key: o.Key, Field: field,
 		Message: "is in the range of Services' addresses, where nothing answers", Got: ip.String(), Want: "an address outside of " + p.String(),
 		Consequence: "no traffic goes there",
 	})

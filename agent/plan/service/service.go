@@ -40,9 +40,10 @@ type Input struct {
 	Memory Memory
 }
 
-// Pod is a pod that has addresses and has not finished.
+// Pod is an instance of a pod that has addresses and has not finished.
 type Pod struct {
 	Key    pod.Key
+	Number int
 	Labels map[string]string
 	Spec   *corev1.PodSpec
 	IPs    []string
@@ -93,6 +94,8 @@ type Result struct {
 	Services []pod.Service
 	// Zone has all Services.
 	Zone pod.Zone
+	// Serving are the instances of pods that traffic of Services goes to.
+	Serving map[pod.Instance]bool
 	// Claims are the ports of the host that Services have, sorted by port.
 	Claims []Claim
 	// Memory is to be kept for the next time.
@@ -111,6 +114,7 @@ type Claim struct {
 // that and has all else.
 func Resolve(in Input) Result {
 	r := &resolver{in: in, slices: map[pod.Key][]*pod.Object{}, pods: map[label][]*Pod{}, problems: []pod.Problem{}}
+	r.result.Serving = map[pod.Instance]bool{}
 	r.sort()
 	r.addresses()
 	r.hostPorts()
@@ -167,7 +171,7 @@ func (r *resolver) sort() {
 			had, known := r.in.Memory[o.Key.String()]
 			r.services = append(r.services, &service{key: o.Key, object: o, spec: &o.Service.Spec, known: known, had: had})
 		case o.EndpointSlice != nil:
-			of := pod.Key{Namespace: o.Namespace, Name: o.EndpointSlice.Labels["kubernetes.io/service-name"]}
+			of := serviceOf(o)
 			r.slices[of] = append(r.slices[of], o)
 		}
 		seen[o.ObjectKey] = true
@@ -201,7 +205,7 @@ func (r *resolver) earlierFirst() []*service {
 // problem notes what a Service can't have, and what that means now.
 func (r *resolver) problem(s *service, reason pod.Reason, field, message, got, want, consequence string) {
 	r.problems = append(r.problems, pod.Problem{
-		Origin: s.object.Origin, Severity: pod.Error, Reason: reason, Key: s.key, Field: field,
+		Origin: s.object.Origin, Severity: pod.Error, Reason: reason, Kind: pod.KindService, Key: s.key, Field: field,
 		Message: message, Got: got, Want: want, Consequence: consequence,
 	})
 }

@@ -55,7 +55,7 @@ func run() int {
 		Daemon: func(ctx context.Context, r cli.RunOptions) error {
 			spare()
 			return daemon.Run(ctx, daemon.Options{
-				ConfigFile: r.ConfigFile, ContainerdUnit: r.ContainerdUnit, Version: version, Log: os.Stderr,
+				ConfigFile: r.ConfigFile, ContainerdUnit: r.ContainerdUnit, NamesUnit: r.NamesUnit, Version: version, Log: os.Stderr,
 			})
 		},
 		Containerd: func(ctx context.Context, file string, check bool) error {

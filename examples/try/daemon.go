@@ -134,13 +134,15 @@ socket: %[1]s/podstead.sock
 imagesDir: %[1]s/images
 cgroupRoot: /podstead-try
 network: # not the ranges of a podstead that this server may have already
-  podCIDRs: [10.118.0.0/24, "fd5b:3c1e:9a27:118::/64"]
+  podCIDRs: [10.119.0.0/24, "fd5b:3c1e:9a27:119::/64"]
+  serviceCIDRs: [10.119.1.0/24, "fd5b:3c1e:9a27:11a::/112"]
 runtime:
   mode: own
   address: %[1]s/containerd.sock
   containerd: %[2]s/containerd
   logger: %[2]s/podstead-logger
   pause: %[2]s/podstead-pause
+  names: %[2]s/podstead-names
   root: %[1]s/containerd
   state: %[1]s/containerd-run
 sources:

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -60,12 +61,15 @@ func TestPods(t *testing.T) {
 }
 
 // settled is what there is once the images of the host are imported, during
-// which containerd holds leases.
+// which containerd holds leases, and names are served.
 func settled(h *harness.Host) leaks.Snapshot {
 	var found leaks.Snapshot
 	h.Eventually(waitKernel, func() error {
 		if found = h.Leaks(); len(found["lease"]) > 0 {
 			return fmt.Errorf("leases are held: %v", found["lease"])
+		}
+		if !slices.Contains(found["process"], "podstead-names") {
+			return fmt.Errorf("there is no server of names among %v", found["process"])
 		}
 		return nil
 	})

@@ -56,6 +56,8 @@ type Host struct {
 	// PodCIDRs are the ranges of its pods' addresses, which no other host on
 	// this machine has.
 	PodCIDRs []string
+	// ServiceCIDRs are those of its Services' addresses.
+	ServiceCIDRs []string
 }
 
 // Options change how a Host is configured.
@@ -143,8 +145,9 @@ func layout(dir string) *Host {
 	in := func(name string) string { return filepath.Join(dir, name) }
 	number := strings.TrimPrefix(filepath.Base(dir), "h")
 	return &Host{
-		PodCIDRs: []string{"10.117." + number + ".0/24", "fd5b:3c1e:9a27:" + number + "::/64"},
-		Dir:      dir, Manifests: in("manifests"), Images: in("images"), Logs: in("log/pods"), Links: in("log/containers"),
+		PodCIDRs:     []string{"10.117." + number + ".0/24", "fd5b:3c1e:9a27:" + number + "::/64"},
+		ServiceCIDRs: []string{"10.118." + number + ".0/24", "fd5b:3c1e:9a27:f" + number + "::/112"},
+		Dir:          dir, Manifests: in("manifests"), Images: in("images"), Logs: in("log/pods"), Links: in("log/containers"),
 		Hosts: in("hosts"), Data: in("data"), Witness: in("witness"),
 		Socket: in("run/podstead.sock"), Containerd: in("run/containerd/containerd.sock"),
 		CgroupRoot: "/podstead-test-" + filepath.Base(dir),
@@ -165,11 +168,11 @@ cgroupRoot: %[5]s
 `, h.Dir, h.Logs, h.Links, h.Images, h.CgroupRoot)
 	var more strings.Builder
 	for key, value := range map[string]string{
-		"runtime": fmt.Sprintf("{containerd: %[1]s/containerd, logger: %[1]s/podstead-logger, pause: %[1]s/podstead-pause, hostsDir: %[2]s}", h.Bin, h.Hosts),
+		"runtime": fmt.Sprintf("{containerd: %[1]s/containerd, logger: %[1]s/podstead-logger, pause: %[1]s/podstead-pause, names: %[1]s/podstead-names, hostsDir: %[2]s}", h.Bin, h.Hosts),
 		"sources": fmt.Sprintf("[{name: files, directory: {path: %s}}]", h.Manifests),
 		"log":     "{level: debug, format: console}",
 		"metrics": "{enabled: false}",
-		"network": fmt.Sprintf("{podCIDRs: [%q, %q]}", h.PodCIDRs[0], h.PodCIDRs[1]),
+		"network": fmt.Sprintf("{podCIDRs: [%q, %q], serviceCIDRs: [%q, %q]}", h.PodCIDRs[0], h.PodCIDRs[1], h.ServiceCIDRs[0], h.ServiceCIDRs[1]),
 	} {
 		if !hasKey(h.o.Config, key) {
 			fmt.Fprintf(&more, "%s: %s\n", key, value)

@@ -16,6 +16,8 @@ type RunOptions struct {
 	ConfigFile string
 	// ContainerdUnit is the unit that runs containerd, empty for none.
 	ContainerdUnit string
+	// NamesUnit is the unit that runs the server of names, empty for none.
+	NamesUnit string
 }
 
 func (a *App) runCommand() *cobra.Command {
@@ -32,6 +34,7 @@ func (a *App) runCommand() *cobra.Command {
 	}
 	c.Flags().StringVar(&o.ConfigFile, "config", defaultConfig, "the configuration file")
 	c.Flags().StringVar(&o.ContainerdUnit, "containerd-unit", "", "the systemd unit that runs containerd in runtime.mode own; without it podstead starts and supervises containerd itself")
+	c.Flags().StringVar(&o.NamesUnit, "names-unit", "", "the systemd unit that runs podstead-names; without it podstead starts and supervises that itself")
 	return c
 }
 

@@ -112,6 +112,8 @@ type Runtime struct {
 	Runc       string `yaml:"runc"`
 	Logger     string `yaml:"logger"`
 	Pause      string `yaml:"pause"`
+	// Names is the program that answers pods' questions for names.
+	Names string `yaml:"names"`
 	// Root and State are containerd's folders in mode own.
 	Root  string `yaml:"root"`
 	State string `yaml:"state"`

@@ -97,6 +97,7 @@ func (r *Runtime) setDefaults(c *Configuration, programs string) {
 	fill(&r.Runc, "runc")
 	fill(&r.Logger, filepath.Join(programs, "podstead-logger"))
 	fill(&r.Pause, filepath.Join(programs, "podstead-pause"))
+	fill(&r.Names, filepath.Join(programs, "podstead-names"))
 	fill(&r.HostsDir, "/etc/containerd/certs.d")
 }
 

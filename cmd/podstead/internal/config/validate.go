@@ -104,7 +104,7 @@ const maxSocketPath = 107
 func (v *validator) runtime(r *Runtime) {
 	v.oneOf("runtime.mode", r.Mode, ModeOwn, ModeExternal)
 	for field, path := range map[string]string{
-		"address": r.Address, "containerd": r.Containerd, "logger": r.Logger, "pause": r.Pause,
+		"address": r.Address, "containerd": r.Containerd, "logger": r.Logger, "pause": r.Pause, "names": r.Names,
 		"root": r.Root, "state": r.State, "hostsDir": r.HostsDir,
 	} {
 		v.absolute("runtime."+field, path)

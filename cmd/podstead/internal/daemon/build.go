@@ -16,6 +16,7 @@ import (
 	"github.com/podstead/podstead/manifest"
 	"github.com/podstead/podstead/manifest/source"
 	"github.com/podstead/podstead/network"
+	"github.com/podstead/podstead/network/names"
 	"github.com/podstead/podstead/pod"
 	"github.com/podstead/podstead/probes"
 	"github.com/podstead/podstead/runtime"
@@ -109,7 +110,7 @@ func (d *daemon) buildAgent(cfg *config.Configuration, server pod.Node) error {
 	if err := d.buildNetwork(cfg); err != nil {
 		return err
 	}
-	boxes, err := sandbox.New(sandbox.Config{RunDir: cfg.RunDir, BootID: server.BootID, Now: now})
+	boxes, err := sandbox.New(sandbox.Config{RunDir: cfg.RunDir, BootID: server.BootID, Now: now, NameServers: network.NameServers(cfg.Network.ServiceCIDRs)})
 	if err != nil {
 		return err
 	}
@@ -130,6 +131,8 @@ func (d *daemon) buildAgent(cfg *config.Configuration, server pod.Node) error {
 		Disks: d.disks, GoodImages: state.NewGoodImages(filepath.Join(cfg.StateDir, goodImagesFile)), Collect: imageSettings(cfg.ImageGC),
 		Records: state.NewRecords(filepath.Join(cfg.StateDir, recordsFolder)),
 		Logs:    logRemover{cfg.LogDir}, History: state.NewHistory(filepath.Join(cfg.StateDir, historyFile)),
+		Services: state.NewServices(filepath.Join(cfg.StateDir, servicesFile)), Names: d.names,
+		ServiceRanges: cfg.Network.ServiceCIDRs, NameServers: network.NameServers(cfg.Network.ServiceCIDRs),
 		Now: now, Default: manifest.Default, Sources: sourceNames(cfg.Sources), Starts: cfg.Parallelism.Starts, Pulls: cfg.Parallelism.Pulls, Log: d.log.Logger,
 	})
 	return nil
@@ -139,10 +142,11 @@ func (d *daemon) buildNetwork(cfg *config.Configuration) error {
 	d.warned = make(chan struct{}, 1)
 	var err error
 	d.network, err = network.New(network.Config{
-		RunDir: cfg.RunDir, PodCIDRs: cfg.Network.PodCIDRs, ServiceCIDRs: cfg.Network.ServiceCIDRs, NoMasquerade: !cfg.Network.Masquerade,
+		RunDir: cfg.RunDir, PodCIDRs: cfg.Network.PodCIDRs, ServiceCIDRs: cfg.Network.ServiceCIDRs, NamesPort: namesPort, NoMasquerade: !cfg.Network.Masquerade,
 		AllowMetadata: cfg.Network.AllowMetadataService, LoopbackForwarder: cfg.Network.LoopbackForwarder,
 		CgroupRoot: cfg.CgroupRoot, Report: d.networkChanged, Warned: d.warn,
 	})
+	d.names = names.New(d.namesConfig(cfg))
 	return err
 }
 

@@ -22,6 +22,7 @@ import (
 	"github.com/podstead/podstead/cmd/podstead/internal/config"
 	"github.com/podstead/podstead/metrics"
 	"github.com/podstead/podstead/network"
+	"github.com/podstead/podstead/network/names"
 	"github.com/podstead/podstead/probes"
 	"github.com/podstead/podstead/runtime"
 	"github.com/podstead/podstead/runtime/containerd"
@@ -36,7 +37,10 @@ type Options struct {
 	// ContainerdUnit is the unit that runs containerd in mode own; podstead runs
 	// it itself when it is empty.
 	ContainerdUnit string
-	Version        api.Version
+	// NamesUnit is the unit that runs the server of names; podstead runs it itself
+	// when it is empty.
+	NamesUnit string
+	Version   api.Version
 	// Log gets the daemon's own log.
 	Log *os.File
 }
@@ -53,7 +57,10 @@ type daemon struct {
 	oomFloor *int
 	cgroups  *cgroups.Manager
 	network  *network.Network
-	probes   *probes.Runner
+	names    *names.Keeper
+	// namesDown is why there is no server of names, nil while there is one.
+	namesDown atomic.Pointer[string]
+	probes    *probes.Runner
 	// warned has a sign when there are other warnings.
 	warned     chan struct{}
 	containerd *containerd.Server // nil when another runs it
@@ -144,6 +151,7 @@ func (d *daemon) run(ctx context.Context) error {
 	group.Go(func() error { return d.archives.Run(ctx) })
 	group.Go(func() error { return d.followHostIPs(ctx) })
 	group.Go(func() error { return d.network.Run(ctx) })
+	group.Go(func() error { return d.names.Run(ctx) })
 	group.Go(func() error { return d.probes.Run(ctx) })
 	group.Go(func() error { return d.api.Run(ctx) })
 	if d.metrics != nil {
@@ -228,6 +236,9 @@ func (d *daemon) warnings() []string {
 	if w := d.shutdownWarning.Load(); w != nil && *w != "" {
 		warnings = append(warnings, *w)
 	}
+	if w := d.namesDown.Load(); w != nil {
+		warnings = append(warnings, *w)
+	}
 	return append(warnings, d.network.Warnings()...)
 }
 
@@ -258,6 +269,9 @@ func (d *daemon) leaveNothing() error {
 		if err := d.containerd.Stop(ctx); err != nil {
 			return fmt.Errorf("end containerd: %w", err)
 		}
+	}
+	if err := d.removeNames(ctx); err != nil {
+		return err
 	}
 	if err := d.network.RemoveAll(ctx); err != nil {
 		return fmt.Errorf("remove the rules of the network: %w", err)

@@ -25,6 +25,7 @@ const (
 	runtimeFile    = "runtime"
 	goodImagesFile = "good-images"
 	recordsFolder  = "workloads"
+	servicesFile   = "services"
 	nodeFile       = "node"     // in the run folder
 	verdictsFile   = "verdicts" // in the run folder
 	lockFile       = "lock"
@@ -34,10 +35,10 @@ const (
 // what is configured to lie there.
 var (
 	stateNames = []string{
-		imagesFolder, sourcesFolder, volumesFolder, pauseFolder, seccompFolder, historyFile, runtimeFile, goodImagesFile, recordsFolder, lockFile, "node-id",
+		imagesFolder, sourcesFolder, volumesFolder, pauseFolder, seccompFolder, historyFile, runtimeFile, goodImagesFile, recordsFolder, servicesFile, lockFile, "node-id",
 		"containerd.toml", "containerd.log", "containerd.log.1",
 	}
-	runNames = []string{nodeFile, verdictsFile, "containerd.pid", "pods", "netns", "netns-addresses", "runtime", "runc"}
+	runNames = []string{nodeFile, verdictsFile, "containerd.pid", "pods", "netns", "netns-addresses", "service-ranges", "runtime", "runc"}
 )
 
 // makeFolders makes what podstead keeps things in, for root only; logs may be

@@ -95,7 +95,7 @@ func (s *sources) change(ctx context.Context, all *sync.WaitGroup, now map[strin
 			r.end()
 			delete(now, name)
 		}
-		if !keep[name] && !names(wanted)[name] {
+		if !keep[name] && !namesOf(wanted)[name] {
 			s.to.Forget(name)
 		}
 	}
@@ -106,7 +106,7 @@ func (s *sources) change(ctx context.Context, all *sync.WaitGroup, now map[strin
 	}
 }
 
-func names(list []config.Source) map[string]bool {
+func namesOf(list []config.Source) map[string]bool {
 	names := map[string]bool{}
 	for _, s := range list {
 		names[s.Name] = true

@@ -14,10 +14,13 @@ import (
 
 // state is how the responder is, as it was told, and when it was asked.
 type state struct {
+	name  string
+	web   *http.Server
 	mu    sync.Mutex
 	ill   bool
 	asked []time.Time
 	grpc  *health.Server
+	lose  int
 }
 
 // serveHTTP serves:
@@ -25,6 +28,9 @@ type state struct {
 //	/healthz      200 or 500, as /health?ok= has set it
 //	/health?ok=0  sets what /healthz and gRPC answer
 //	/asked        when /healthz was asked, as a line of Unix milliseconds each
+//	/who          its name
+//	/long?for=2s  a line every 100 ms for that time
+//	/lose?next=1  ends the next requests for /who without an answer
 func (s *state) serveHTTP(address string) error {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
@@ -34,7 +40,13 @@ func (s *state) serveHTTP(address string) error {
 	mux.HandleFunc("/healthz", s.healthz)
 	mux.HandleFunc("/health", s.set)
 	mux.HandleFunc("/asked", s.list)
-	go func() { _ = http.Serve(l, mux) }()
+	mux.HandleFunc("/who", s.who)
+	mux.HandleFunc("/long", long)
+	mux.HandleFunc("/lose", s.setLose)
+	s.web = &http.Server{Handler: mux, Protocols: new(http.Protocols)}
+	s.web.Protocols.SetHTTP1(true)
+	s.web.Protocols.SetUnencryptedHTTP2(true)
+	go func() { _ = s.web.Serve(l) }()
 	return nil
 }
 

@@ -45,7 +45,7 @@ func serve(name, answers, web, health string) error {
 			failed = errors.Join(failed, answer(name, address))
 		}
 	}
-	var state state
+	state := state{name: name}
 	if web != "" {
 		failed = errors.Join(failed, state.serveHTTP(web))
 	}
@@ -56,5 +56,5 @@ func serve(name, answers, web, health string) error {
 		return failed
 	}
 	<-stop
-	return nil
+	return state.drain()
 }

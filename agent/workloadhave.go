@@ -74,10 +74,6 @@ func (look workloadLook) others(owner pod.ObjectKey) map[pod.Key]bool {
 	return others
 }
 
-func (l *loop) room() plan.Room {
-	return plan.Room{Capacity: l.cfg.Node.Capacity, Allocatable: l.cfg.Node.Allocatable}
-}
-
 // workloadHave is what was observed of a workload.
 func (l *loop) workloadHave(ws *workloadState, look workloadLook) workload.Have {
 	h := workload.Have{

@@ -80,6 +80,9 @@ func (l *loop) loadServices() {
 		l.event(pod.Key{}, warning, "StateRecovered", fmt.Sprintf("what Services were given could not be read and is begun anew: %v", err))
 	}
 	s.recorded, s.memory = ok, record.Given
+	if l.objects == nil {
+		l.objects = map[pod.ObjectKey]plan.ObjectWant{}
+	}
 	for i := range record.Objects {
 		o := &record.Objects[i]
 		l.objects[o.ObjectKey] = plan.ObjectWant{Object: o}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +16,8 @@ import (
 	"time"
 
 	"github.com/moby/sys/mountinfo"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"github.com/podstead/podstead/internal/filelock"
 	"github.com/podstead/podstead/test/leaks"
@@ -45,6 +49,9 @@ func (h *Host) cleanUp() {
 		h.t.Errorf("clean up processes: %v", err)
 	}
 	h.deleteTable()
+	if err := h.deleteWays(); err != nil {
+		h.t.Errorf("clean up addresses of Services: %v", err)
+	}
 	if err := unmountBelow(h.Dir); err != nil {
 		h.t.Errorf("clean up mounts, so %s stays: %v", h.Dir, err)
 		return
@@ -67,6 +74,36 @@ func (h *Host) cleanUp() {
 // leaves behind: the next host may have the same name. There may be none.
 func (h *Host) deleteTable() {
 	_ = exec.Command("nft", append([]string{"delete"}, strings.Fields(h.table())...)...).Run()
+}
+
+// deleteWays takes away what leads to the host's Services, for the same reason.
+func (h *Host) deleteWays() error {
+	lo, err := netlink.LinkByName("lo")
+	if err != nil {
+		return err
+	}
+	mine := func(ip net.IP) bool {
+		return slices.ContainsFunc(h.ServiceCIDRs, func(cidr string) bool {
+			a, _ := netip.AddrFromSlice(ip)
+			return netip.MustParsePrefix(cidr).Contains(a.Unmap())
+		})
+	}
+	addrs, err := netlink.AddrList(lo, netlink.FAMILY_ALL)
+	for i := range addrs {
+		if mine(addrs[i].IP) {
+			err = errors.Join(err, netlink.AddrDel(lo, &addrs[i]))
+		}
+	}
+	for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
+		routes, failed := netlink.RouteListFiltered(family, &netlink.Route{LinkIndex: lo.Attrs().Index, Table: unix.RT_TABLE_UNSPEC}, netlink.RT_FILTER_OIF|netlink.RT_FILTER_TABLE)
+		err = errors.Join(err, failed)
+		for i := range routes {
+			if routes[i].Dst != nil && mine(routes[i].Dst.IP) {
+				err = errors.Join(err, netlink.RouteDel(&routes[i]))
+			}
+		}
+	}
+	return err
 }
 
 // killAll ends containerd first, then shims and loggers, then what is left in

@@ -30,7 +30,7 @@ type state struct {
 //	/asked        when /healthz was asked, as a line of Unix milliseconds each
 //	/who          its name
 //	/long?for=2s  a line every 100 ms for that time
-//	/lose?next=1  ends the next requests for /who without an answer
+//	/lose?next=1  ends the next requests for /who in the middle of the answer
 func (s *state) serveHTTP(address string) error {
 	l, err := net.Listen("tcp", address)
 	if err != nil {

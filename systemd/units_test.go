@@ -53,7 +53,7 @@ func TestUnitsHoldTheirPromises(t *testing.T) {
 	more := map[string]map[string]string{
 		"podstead.service": {
 			"Type": "notify", "NotifyAccess": "main", "WatchdogSec": "15",
-			"Wants":      "podstead-containerd.service",
+			"Wants":      "podstead-containerd.service podstead-names.service",
 			"ExecReload": "/usr/bin/podstead reload --config /etc/podstead/config.yaml", // fails when the reload does
 		},
 		"podstead-containerd.service": {

@@ -141,7 +141,7 @@ func restart(report *table, ours *podstead) {
 // sizes tells how large the programs are.
 func sizes(t *testing.T, report *table, h *harness.Host) {
 	t.Helper()
-	for _, name := range []string{"podstead", "podstead-logger", "podstead-pause", "containerd", "containerd-shim-runc-v2"} {
+	for _, name := range []string{"podstead", "podstead-logger", "podstead-pause", "podstead-names", "containerd", "containerd-shim-runc-v2"} {
 		info, err := os.Stat(filepath.Join(h.Bin, name))
 		if err != nil {
 			t.Fatal(err)

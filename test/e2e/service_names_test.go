@@ -86,8 +86,9 @@ func TestServiceNames(t *testing.T) {
 	} {
 		h.Eventually(waitKernel, func() error { return resolves(from, tc.name, tc.qtype, tc.want) })
 	}
+	// It tries all search domains, and fails for those without the name.
 	out, err := h.CLI("exec", "asker", "--", "/bin/busybox", "nslookup", "-type=a", "web")
-	if err != nil || !strings.Contains(out, "web"+strings.TrimSuffix(domain, ".")) || !strings.Contains(out, v4) {
+	if !strings.Contains(out, "web"+strings.TrimSuffix(domain, ".")) || !strings.Contains(out, v4) {
 		t.Errorf("nslookup in the pod: %v\n%s", err, out)
 	}
 	// A pod that is gone has no name.

@@ -44,7 +44,7 @@ func (h *Host) cleanUp() {
 		_ = h.daemon.cmd.Process.Kill()
 		<-h.daemon.done
 	}
-	h.stopUnit()
+	h.stopUnits()
 	if err := h.killAll(); err != nil {
 		h.t.Errorf("clean up processes: %v", err)
 	}

@@ -86,8 +86,8 @@ func (h *Host) StartWithoutWaiting() {
 	defer log.Close()
 	command := []string{filepath.Join(h.Bin, "podstead"), "run", "--config", path}
 	if h.o.Unit != "" {
-		h.startUnit(path)
-		if command, err = confined(h.o.Unit, append(command, "--containerd-unit", "podstead-containerd.service")...); err != nil {
+		h.startUnits(path)
+		if command, err = confined(h.o.Unit, append(command, "--containerd-unit", "podstead-containerd.service", "--names-unit", "podstead-names.service")...); err != nil {
 			h.t.Fatal(err)
 		}
 	}

@@ -33,7 +33,7 @@ type Host struct {
 	t      testing.TB
 	o      Options
 	daemon *daemon
-	unit   *unit // nil unless it runs
+	units  []*unit // those that run
 
 	// Dir is the private folder; the others lie in it.
 	Dir string

@@ -15,7 +15,7 @@ func (h *Host) PowerCut() {
 	if h.daemon != nil {
 		h.end(syscall.SIGKILL, 10*time.Second)
 	}
-	h.stopUnit()
+	h.stopUnits()
 	if err := h.killAll(); err != nil {
 		h.t.Fatalf("kill all processes: %v", err)
 	}

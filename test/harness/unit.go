@@ -13,30 +13,35 @@ import (
 	"github.com/containerd/containerd/v2/pkg/cap"
 )
 
-// unit runs containerd as the unit podstead-containerd.service does: it is
-// started again whenever it ends.
+// unit runs a program as its unit does: it is started again whenever it ends.
 type unit struct {
 	stop chan struct{}
 	done chan struct{}
 }
 
-// startUnit starts the unit unless it runs.
-func (h *Host) startUnit(config string) {
+// startUnits starts the units of containerd and of names unless they run.
+func (h *Host) startUnits(config string) {
 	h.t.Helper()
-	if h.unit != nil {
+	if len(h.units) > 0 {
 		return
 	}
-	log, err := os.OpenFile(filepath.Join(h.Dir, "containerd-unit.log"), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	h.startUnit("containerd-unit.log", filepath.Join(h.Bin, "podstead"), "containerd", "--config", config)
+	h.startUnit("names-unit.log", filepath.Join(h.Bin, "podstead-names"), "--dir", filepath.Join(h.Dir, "run-names"))
+}
+
+func (h *Host) startUnit(logName string, command ...string) {
+	h.t.Helper()
+	log, err := os.OpenFile(filepath.Join(h.Dir, logName), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	u := &unit{stop: make(chan struct{}), done: make(chan struct{})}
-	h.unit = u
+	h.units = append(h.units, u)
 	go func() {
 		defer close(u.done)
 		defer log.Close()
 		for {
-			cmd := exec.Command(filepath.Join(h.Bin, "podstead"), "containerd", "--config", config)
+			cmd := exec.Command(command[0], command[1:]...)
 			cmd.Stdout, cmd.Stderr, cmd.Dir = log, log, "/"
 			cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 			if err := u.run(cmd); err != nil {
@@ -68,18 +73,17 @@ func (u *unit) run(cmd *exec.Cmd) error {
 	}
 }
 
-// stopUnit kills containerd and starts it no more.
-func (h *Host) stopUnit() {
-	if h.unit == nil {
-		return
+// stopUnits kills what units run and starts it no more.
+func (h *Host) stopUnits() {
+	for _, u := range h.units {
+		close(u.stop)
+		<-u.done
 	}
-	close(h.unit.stop)
-	<-h.unit.done
-	h.unit = nil
+	h.units = nil
 }
 
 // AsUnit lets podstead run as podstead.service has it from the next start on,
-// with a containerd that another unit runs.
+// with a containerd and a server of names that other units run.
 func (h *Host) AsUnit(service string) { h.o.Unit = service }
 
 // confined puts before a command what takes from it what a unit file takes from

@@ -81,7 +81,7 @@ func newer(t *testing.T, deb, to string) {
 	command(t, "dpkg-deb", "--raw-extract", deb, dir)
 	command(t, "sed", "-i", "s/^Version: .*/Version: 9999/", dir+"/DEBIAN/control")
 	for _, name := range []string{"bin/podstead", "libexec/podstead/podstead-logger", "libexec/podstead/podstead-pause",
-		"libexec/podstead/containerd", "libexec/podstead/containerd-shim-runc-v2"} {
+		"libexec/podstead/podstead-names", "libexec/podstead/containerd", "libexec/podstead/containerd-shim-runc-v2"} {
 		f, err := os.OpenFile(filepath.Join(dir, "usr", name), os.O_WRONLY|os.O_APPEND, 0)
 		if err != nil {
 			t.Fatal(err)

@@ -20,6 +20,7 @@ import (
 // programs are where the package puts them.
 var programs = []string{
 	"/usr/bin/podstead", "/usr/libexec/podstead/podstead-logger", "/usr/libexec/podstead/podstead-pause",
+	"/usr/libexec/podstead/podstead-names",
 	"/usr/libexec/podstead/containerd", "/usr/libexec/podstead/containerd-shim-runc-v2",
 }
 

@@ -10,10 +10,12 @@ import (
 )
 
 // stub is a systemctl that writes down what it is told. Units can be enabled by
-// it; /run/containerd-pid names the process of podstead's containerd.
+// it; /run/containerd-pid names the process of podstead's containerd, /run/names-pid
+// that of the server of names.
 const stub = `#!/bin/sh
 echo "$*" >>/run/told
 case "$*" in
+*--property=MainPID*podstead-names*) cat /run/names-pid 2>/dev/null || echo 0 ;;
 *--property=MainPID*) cat /run/containerd-pid 2>/dev/null || echo 0 ;;
 *is-active*podstead-containerd*) test -e /run/containerd-pid; exit ;;
 *is-active*) exit 3 ;;
@@ -98,7 +100,7 @@ func TestServiceIsStartedRestartedAndStopped(t *testing.T) {
 	}
 	m.told()
 	m.do("dpkg", "--remove", "podstead")
-	m.wants("the removal", "stop podstead podstead-containerd", "daemon-reload")
+	m.wants("the removal", "stop podstead podstead-containerd podstead-names", "daemon-reload")
 	m.do("dpkg", "--purge", "podstead")
 	m.wants("the purge")
 }
@@ -160,7 +162,7 @@ func TestScriptsOfTheRPM(t *testing.T) {
 	m.wants("the end of an upgrade")
 	run("preun", "0")
 	run("postun", "0")
-	m.wants("the removal", "disable podstead", "stop podstead-containerd", "daemon-reload")
+	m.wants("the removal", "disable podstead", "stop podstead-containerd podstead-names", "daemon-reload")
 
 	// Without systemd nothing is asked and nothing fails.
 	if err := os.RemoveAll(m.path("/run/systemd")); err != nil {

@@ -25,7 +25,13 @@ func (h *Host) PowerCut() {
 	if err := removeCgroups(h.CgroupRoot); err != nil {
 		h.t.Fatalf("take away cgroups: %v", err)
 	}
-	if err := os.RemoveAll(filepath.Join(h.Dir, "run")); err != nil {
-		h.t.Fatal(err)
+	h.deleteTable()
+	if err := h.deleteWays(); err != nil {
+		h.t.Fatalf("take away addresses of Services: %v", err)
+	}
+	for _, name := range []string{"run", "run-names"} {
+		if err := os.RemoveAll(filepath.Join(h.Dir, name)); err != nil {
+			h.t.Fatal(err)
+		}
 	}
 }

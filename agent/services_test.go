@@ -1,0 +1,204 @@
+package agent_test
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/podstead/podstead/agent"
+	"github.com/podstead/podstead/agent/plan/service"
+	"github.com/podstead/podstead/pod"
+)
+
+// serving is a Service of pods with the label app: web, changed by functions.
+func serving(change ...func(*corev1.Service)) pod.Object {
+	s := &corev1.Service{}
+	s.Namespace, s.Name = "default", "web"
+	s.Spec.Selector = map[string]string{"app": "web"}
+	s.Spec.Ports = []corev1.ServicePort{{Port: 80, Protocol: corev1.ProtocolTCP}}
+	for _, c := range change {
+		c(s)
+	}
+	key := pod.Key{Namespace: "default", Name: "web"}
+	return pod.Object{
+		ObjectKey: pod.ObjectKey{Kind: pod.KindService, Key: key}, Service: s,
+		Origin: pod.Origin{Source: "local", File: "/m/web-svc.yaml", Line: 1, Column: 1},
+	}
+}
+
+func labelled(p *corev1.Pod) { p.Labels = map[string]string{"app": "web"} }
+
+func withObjects(s pod.SourceState, objects ...pod.Object) pod.SourceState {
+	s.Objects = objects
+	return s
+}
+
+// endpoints are those that the network was set to, as "web:80".
+func (f *fake) endpoints() (list []string) {
+	f.set(func(f *fake) {
+		for _, s := range f.wired.Services {
+			for _, p := range s.Ports {
+				for _, e := range p.Endpoints {
+					list = append(list, fmt.Sprintf("%s:%d→%s:%d", s.Key.Name, p.Port, e.IP, e.Port))
+				}
+			}
+		}
+	})
+	return list
+}
+
+func (f *fake) expectEndpoints(t *testing.T, want ...string) {
+	t.Helper()
+	if got := f.endpoints(); !slices.Equal(got, want) {
+		t.Errorf("endpoints %q, want %q", got, want)
+	}
+}
+
+func TestServiceFollowsReadiness(t *testing.T) {
+	f := newFake()
+	inBubble(t, f, func(t *testing.T, a *agent.Agent) {
+		a.Publish(withObjects(source(desired("web", labelled, func(p *corev1.Pod) {
+			p.Spec.Containers[0].ReadinessProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: []string{"x"}}}}
+		})), serving()))
+		settle(time.Second)
+		f.expectEndpoints(t)
+		judge := func(o pod.ProbeOutcome) {
+			a.Judged(pod.ProbeVerdict{ProbeID: f.target(pod.ProbeReadiness).ProbeID, Outcome: o, At: now()})
+			settle(time.Millisecond)
+		}
+		judge(pod.ProbeSuccess)
+		f.expectEndpoints(t, "web:80→10.0.0.1:80")
+		v := a.Latest().Services
+		if len(v) != 1 || v[0].Service.Spec.ClusterIP == "" || len(v[0].Slices) != 1 || !*v[0].Slices[0].Endpoints[0].Conditions.Ready {
+			t.Errorf("shown as %+v", v)
+		}
+		judge(pod.ProbeFailure)
+		f.expectEndpoints(t)
+		if names := f.zone.Services; len(names) != 1 || names[0].IPs[0] != v[0].Service.Spec.ClusterIP {
+			t.Errorf("names %+v, want that of the Service", names)
+		}
+	})
+}
+
+// TestTrafficStopsBeforeThePod: the network is set without the pod before that
+// is told to stop.
+func TestTrafficStopsBeforeThePod(t *testing.T) {
+	f := newFake()
+	inBubble(t, f, func(t *testing.T, a *agent.Agent) {
+		a.Publish(withObjects(source(desired("web", labelled)), serving()))
+		settle(time.Second)
+		f.expectEndpoints(t, "web:80→10.0.0.1:80")
+		from := len(f.calls)
+		a.Publish(withObjects(source(), serving()))
+		settle(time.Second)
+		f.expectEndpoints(t)
+		network, stop := slices.Index(f.calls[from:], "network"), slices.Index(f.calls[from:], "stop")
+		if network < 0 || stop < network {
+			t.Errorf("calls %q, want the network set before the stop", f.calls[from:])
+		}
+		expect(t, f, "")
+	})
+}
+
+// TestPodsAreNotHeldForever: one of no Service is stopped at once, one whose
+// network can't be set a moment later.
+func TestPodsAreNotHeldForever(t *testing.T) {
+	f := newFake()
+	inBubble(t, f, func(t *testing.T, a *agent.Agent) {
+		a.Publish(withObjects(source(desired("other"), desired("web", labelled)), serving()))
+		settle(time.Second)
+		f.set(func(f *fake) { f.unset = errors.New("nft is gone") })
+		a.Publish(withObjects(source(), serving()))
+		settle(time.Second)
+		expect(t, f, "web/app#1.0")
+		settle(5 * time.Second)
+		expect(t, f, "")
+	})
+}
+
+// TestWhatIsLeftOutHoldsNobody: rules that were set without something are set.
+func TestWhatIsLeftOutHoldsNobody(t *testing.T) {
+	f := newFake()
+	f.unset = &pod.LeftOut{Err: errors.New("a range is taken")}
+	inBubble(t, f, func(t *testing.T, a *agent.Agent) {
+		a.Publish(withObjects(source(desired("web", labelled)), serving()))
+		settle(time.Minute)
+		a.Publish(withObjects(source(), serving()))
+		settle(time.Minute)
+		begun := time.Now()
+		for f.running() != "" && time.Since(begun) < time.Minute {
+			settle(10 * time.Millisecond)
+		}
+		if time.Since(begun) > time.Second {
+			t.Errorf("the pod was held for %s", time.Since(begun))
+		}
+	})
+}
+
+// TestServicesWaitForWhatIsKnown: a new podstead takes nothing away before it
+// knows what there is.
+func TestServicesWaitForWhatIsKnown(t *testing.T) {
+	f := newFake()
+	inBubble(t, f, func(t *testing.T, a *agent.Agent) {
+		settle(5 * time.Second)
+		if n := f.count("network") + f.count("names"); n > 0 {
+			t.Errorf("set %d times before a source was read", n)
+		}
+		settle(10 * time.Second)
+		if f.count("network") == 0 || f.count("names") == 0 {
+			t.Error("a source that is never read keeps the network from being set")
+		}
+	})
+	f = newFake()
+	given := service.Memory{"default/web": {ClusterIPs: []string{"10.1.0.77"}}}
+	f.recorded = &agent.ServiceRecord{Given: given, Objects: []pod.Object{serving()}}
+	inBubble(t, f, func(t *testing.T, a *agent.Agent) {
+		settle(time.Second)
+		if s := f.wired.Services; len(s) != 1 || s[0].ClusterIPs[0] != "10.1.0.77" {
+			t.Errorf("without its source the Service is %+v, want it as recorded", s)
+		}
+		a.Publish(source())
+		settle(time.Second)
+		if len(f.wired.Services)+len(f.recorded.Objects) > 0 {
+			t.Errorf("a Service that nobody wants is %+v, recorded %+v", f.wired.Services, f.recorded)
+		}
+	})
+}
+
+// TestServiceWaitsForItsPort: a process has the node port, and then not.
+func TestServiceWaitsForItsPort(t *testing.T) {
+	f := newFake()
+	f.listeners = []pod.Listener{{HostPort: pod.HostPort{Port: 30007, Protocol: corev1.ProtocolTCP}, PID: 7, Name: "nginx"}}
+	inBubble(t, f, func(t *testing.T, a *agent.Agent) {
+		a.Publish(withObjects(source(), serving(func(s *corev1.Service) {
+			s.Spec.Type = corev1.ServiceTypeNodePort
+			s.Spec.Ports[0].NodePort = 30007
+		})))
+		settle(time.Second)
+		v := a.Latest().Services
+		if len(v) != 1 || len(v[0].Problems) != 1 || !strings.Contains(v[0].Problems[0].Message, "process nginx (pid 7)") {
+			t.Fatalf("shown as %+v, want a problem that names the process", v)
+		}
+		if n := len(a.Latest().Sources[0].Problems); n != 1 {
+			t.Errorf("the source has %d problems", n)
+		}
+		f.set(func(f *fake) { f.listeners = nil })
+		settle(2 * time.Second)
+		if s := f.wired.Services; len(s) != 1 || s[0].Ports[0].NodePort != 30007 || len(a.Latest().Services[0].Problems) > 0 {
+			t.Errorf("with the port free it is %+v", s)
+		}
+		before := f.count("listeners")
+		settle(time.Minute)
+		if f.count("listeners") != before {
+			t.Error("it is asked about ports on and on")
+		}
+	})
+}
+
+var serviceRanges = []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")}

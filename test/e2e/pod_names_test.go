@@ -127,7 +127,8 @@ func ownHosts(t *testing.T, h *harness.Host) {
 			t.Fatal(err)
 		}
 	}
-	runs(h, "own-file", simple("own-file", script("echo hosts $(cat /etc/hosts)", "echo resolv $(grep -c 192.0.2.53 /etc/resolv.conf)"),
+	names, _ := serviceIP(h, 10)
+	runs(h, "own-file", simple("own-file", script("echo hosts $(cat /etc/hosts)", "echo resolv $(grep -c "+names+" /etc/resolv.conf)"),
 		fmt.Sprintf("volumes: [{name: v, hostPath: {path: %s/hosts, type: File}}]\n", dir), "volumeMounts: [{name: v, mountPath: /etc/hosts}]\n"))
 	says(t, h, "own-file", "hosts 192.0.2.9 mine", "resolv 1")
 	// Who mounts all of /etc gets it as it is, and nothing is put into it.
@@ -206,14 +207,16 @@ func longName(t *testing.T, h *harness.Host) {
 func dnsPolicies(t *testing.T, h *harness.Host) {
 	// What listens on the host's loopback can't be asked by a pod.
 	const inherited = "search corp.example nameserver 192.0.2.53 options timeout:1"
+	names, _ := serviceIP(h, 10)
+	served := "search default.svc.cluster.local svc.cluster.local cluster.local corp.example nameserver " + names + " options ndots:5"
 	for name, tc := range map[string]struct{ spec, want string }{
-		"dns-unset":   {"", inherited},
-		"dns-cluster": {"dnsPolicy: ClusterFirst\n", inherited},
-		"dns-hostnet": {"dnsPolicy: ClusterFirstWithHostNet\n", inherited},
+		"dns-unset":   {"", served},
+		"dns-cluster": {"dnsPolicy: ClusterFirst\n", served},
+		"dns-hostnet": {"dnsPolicy: ClusterFirstWithHostNet\n", served},
 		"dns-default": {"dnsPolicy: Default\n", inherited},
 		"dns-none":    {"dnsPolicy: None\ndnsConfig: {nameservers: [192.0.2.5]}\n", "nameserver 192.0.2.5"},
 		"dns-together": {"dnsConfig: {nameservers: [192.0.2.5], searches: [a.example], options: [{name: ndots, value: \"2\"}, {name: timeout, value: \"3\"}]}\n",
-			"search corp.example a.example nameserver 192.0.2.53 nameserver 192.0.2.5 options timeout:3 ndots:2"},
+			strings.NewReplacer("corp.example", "corp.example a.example", names, names+" nameserver 192.0.2.5", "ndots:5", "ndots:2 timeout:3").Replace(served)},
 	} {
 		runs(h, name, simple(name, script("echo $(cat /etc/resolv.conf)"), tc.spec, ""))
 		says(t, h, name, tc.want)

@@ -84,7 +84,7 @@ sources:
 		Socket: "/run/two/podstead.sock", ImagesDir: "/var/lib/podstead/images",
 		Runtime: Runtime{
 			Mode: "own", Address: "/run/two/containerd/containerd.sock", Namespace: "podstead", Runc: "runc",
-			Containerd: exe + "/containerd", Logger: exe + "/podstead-logger", Pause: exe + "/podstead-pause",
+			Containerd: exe + "/containerd", Logger: exe + "/podstead-logger", Pause: exe + "/podstead-pause", Names: exe + "/podstead-names",
 			Root: "/var/lib/podstead/containerd", State: "/run/two/containerd", HostsDir: "/etc/containerd/certs.d",
 		},
 		Sources: []Source{

@@ -89,21 +89,29 @@ func TestServiceFollowsReadiness(t *testing.T) {
 // TestTrafficStopsBeforeThePod: the network is set without the pod before that
 // is told to stop.
 func TestTrafficStopsBeforeThePod(t *testing.T) {
-	f := newFake()
-	inBubble(t, f, func(t *testing.T, a *agent.Agent) {
-		a.Publish(withObjects(source(desired("web", labelled)), serving()))
-		settle(time.Second)
-		f.expectEndpoints(t, "web:80→10.0.0.1:80")
-		from := len(f.calls)
-		a.Publish(withObjects(source(), serving()))
-		settle(time.Second)
-		f.expectEndpoints(t)
-		network, stop := slices.Index(f.calls[from:], "network"), slices.Index(f.calls[from:], "stop")
-		if network < 0 || stop < network {
-			t.Errorf("calls %q, want the network set before the stop", f.calls[from:])
-		}
-		expect(t, f, "")
-	})
+	edited := desired("web", labelled, func(p *corev1.Pod) { p.Spec.Hostname = "other" })
+	for after, then := range map[string]pod.SourceState{"": source(), "web/app#2.0": source(edited)} {
+		f := newFake()
+		inBubble(t, f, func(t *testing.T, a *agent.Agent) {
+			a.Publish(withObjects(source(desired("web", labelled)), serving()))
+			settle(time.Second)
+			f.expectEndpoints(t, "web:80→10.0.0.1:80")
+			from, begun := len(f.calls), time.Now()
+			a.Publish(withObjects(then, serving()))
+			for f.count("stop") == 0 && time.Since(begun) < time.Minute {
+				settle(time.Millisecond)
+			}
+			if time.Since(begun) > 100*time.Millisecond {
+				t.Errorf("it was told to stop after %s", time.Since(begun))
+			}
+			network, stop := slices.Index(f.calls[from:], "network"), slices.Index(f.calls[from:], "stop")
+			if network < 0 || stop < network {
+				t.Errorf("calls %q, want the network set before the stop", f.calls[from:])
+			}
+			settle(time.Second)
+			expect(t, f, after)
+		})
+	}
 }
 
 // TestPodsAreNotHeldForever: one of no Service is stopped at once, one whose
@@ -130,7 +138,6 @@ func TestWhatIsLeftOutHoldsNobody(t *testing.T) {
 		a.Publish(withObjects(source(desired("web", labelled)), serving()))
 		settle(time.Minute)
 		a.Publish(withObjects(source(), serving()))
-		settle(time.Minute)
 		begun := time.Now()
 		for f.running() != "" && time.Since(begun) < time.Minute {
 			settle(10 * time.Millisecond)

@@ -31,6 +31,7 @@ func (n *Network) Set(ctx context.Context, c pod.NetworkConfig) error {
 	if len(c.Pods)+len(c.Services) == 0 {
 		if none, err := n.tidy(ctx); none || err != nil {
 			n.wanted.put(c)
+			n.warn.publish(nil)
 			return err
 		}
 	}
@@ -44,6 +45,9 @@ func (n *Network) Set(ctx context.Context, c pod.NetworkConfig) error {
 	}
 	before, known := n.wanted.last()
 	n.wanted.put(c)
+	if n.warn.publish(published(c)) {
+		n.cfg.Warned()
+	}
 	if bad = errors.Join(bad, n.openLoopback(c, ""), n.forgetMoved(before, c, known)); bad != nil {
 		return &pod.LeftOut{Err: bad}
 	}

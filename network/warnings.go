@@ -1,11 +1,15 @@
 package network
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
+
+	"github.com/podstead/podstead/pod"
 )
 
 // unhurried is the least time between two looks at foreign rules.
@@ -15,15 +19,64 @@ const unhurried = 5 * time.Second
 type warnings struct {
 	mu    sync.Mutex
 	texts []string
+	// blocked tells that foreign rules drop what goes to pods; ports are those of
+	// the host that lead to them.
+	blocked bool
+	ports   []string
 }
 
 // put tells whether the texts are others than before.
-func (w *warnings) put(texts []string) bool {
+func (w *warnings) put(texts []string, blocked bool) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	changed := !slices.Equal(w.texts, texts)
-	w.texts = texts
+	w.texts, w.blocked = texts, blocked
 	return changed
+}
+
+// publish takes which ports of the host lead to pods, and tells whether that
+// matters to people.
+func (w *warnings) publish(ports []string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	changed := w.blocked && !slices.Equal(w.ports, ports)
+	w.ports = ports
+	return changed
+}
+
+// mostPorts is how many ports are named.
+const mostPorts = 10
+
+// published names the ports of the host that lead to pods, in order.
+func published(c pod.NetworkConfig) []string {
+	var ports []pod.HostPort
+	for _, p := range c.Pods {
+		for _, m := range p.Ports {
+			ports = append(ports, pod.HostPort{Port: m.HostPort, Protocol: m.Protocol})
+		}
+	}
+	for i := range c.Services {
+		for _, p := range c.Services[i].Ports {
+			if p.NodePort != 0 {
+				ports = append(ports, pod.HostPort{Port: p.NodePort, Protocol: p.Protocol})
+			}
+			if len(c.Services[i].HostIPs) > 0 {
+				ports = append(ports, pod.HostPort{Port: p.Port, Protocol: p.Protocol})
+			}
+		}
+	}
+	slices.SortFunc(ports, func(a, b pod.HostPort) int {
+		return cmp.Or(cmp.Compare(a.Port, b.Port), cmp.Compare(a.Protocol, b.Protocol))
+	})
+	ports = slices.Compact(ports)
+	var names []string
+	for i, p := range ports {
+		if i == mostPorts {
+			return append(names, fmt.Sprintf("and %d more", len(ports)-i))
+		}
+		names = append(names, p.String())
+	}
+	return names
 }
 
 // Warnings returns what keeps pods from being reached as they should, each
@@ -32,16 +85,20 @@ func (w *warnings) put(texts []string) bool {
 func (n *Network) Warnings() []string {
 	n.warn.mu.Lock()
 	defer n.warn.mu.Unlock()
-	return slices.Clone(n.warn.texts)
+	texts := slices.Clone(n.warn.texts)
+	if n.warn.blocked && len(n.warn.ports) > 0 {
+		texts = append(texts, fmt.Sprintf("the host's own firewall keeps others from ports of this server that lead to pods: %s", strings.Join(n.warn.ports, ", ")))
+	}
+	return texts
 }
 
 func (n *Network) keepWarnings(ctx context.Context, changed <-chan struct{}) error {
 	for {
-		texts := n.look(ctx)
+		texts, blocked := n.look(ctx)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if n.warn.put(texts) {
+		if n.warn.put(texts, blocked) {
 			n.cfg.Warned()
 		}
 		// Not more often than every few seconds, however busy others are.
@@ -54,8 +111,8 @@ func (n *Network) keepWarnings(ctx context.Context, changed <-chan struct{}) err
 	}
 }
 
-func (n *Network) look(ctx context.Context) []string {
-	var texts []string
+// look also tells whether foreign rules block pods.
+func (n *Network) look(ctx context.Context) (texts []string, blocked bool) {
 	six := ipv6Enabled()
 	for _, r := range n.cfg.PodCIDRs {
 		if r.Addr().Is6() && !six {
@@ -72,8 +129,9 @@ func (n *Network) look(ctx context.Context) []string {
 		}
 	}
 	blocks, err := foreignBlocks(ctx, n.cfg.PodCIDRs)
+	blocked = len(blocks) > 0
 	if err != nil {
 		blocks = append(blocks, fmt.Sprintf("it can't be told whether foreign rules block pods: %v", err))
 	}
-	return append(texts, blocks...)
+	return append(texts, blocks...), blocked
 }

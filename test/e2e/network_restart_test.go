@@ -185,7 +185,8 @@ func policyIsNamed(t *testing.T, h *harness.Host) {
 			return err
 		})
 	}
-	says(true, "FORWARD", "ip filter", "iptables -I DOCKER-USER -s "+h.PodCIDRs[0]+" -j ACCEPT")
+	says(true, "FORWARD", "ip filter", "iptables -I DOCKER-USER -s "+h.PodCIDRs[0]+" -j ACCEPT",
+		"keeps others from ports of this server that lead to pods: 18120/TCP, 18120/UDP")
 	drop()
 	says(false, "DOCKER-USER")
 }

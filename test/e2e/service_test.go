@@ -141,8 +141,8 @@ func refusesAtOnce(t *testing.T, h *harness.Host, outside string) {
 	}
 }
 
-// tally counts who answers at an address.
-func tally(t *testing.T, from, address string, times int) map[string]int {
+// whoAnswers counts who answers at an address.
+func whoAnswers(t *testing.T, from, address string, times int) map[string]int {
 	t.Helper()
 	counts := map[string]int{}
 	for range times {
@@ -195,7 +195,7 @@ func onlyReadyPods(t *testing.T, h *harness.Host, _ string) {
 	serves("r1", "r2", "r3")
 	tell(t, places["r2"], "0")
 	serves("r1", "r3")
-	if got := tally(t, theHost, at(v4, 80), 100); got["r2"] > 0 {
+	if got := whoAnswers(t, theHost, at(v4, 80), 100); got["r2"] > 0 {
 		t.Errorf("a pod that is not ready answers: %v", got)
 	}
 	tell(t, places["r2"], "1")
@@ -268,14 +268,14 @@ func sessionAffinity(t *testing.T, h *harness.Host, _ string) {
 		return nil
 	})
 	h.Eventually(waitKernel, func() error {
-		if got := tally(t, theHost, at(v4, 80), 60); len(got) != 3 {
+		if got := whoAnswers(t, theHost, at(v4, 80), 60); len(got) != 3 {
 			return fmt.Errorf("%v answer, want three", got)
 		}
 		return nil
 	})
 	h.Write("sticky-svc.yaml", sticky("sessionAffinity: ClientIP\n"))
 	h.Eventually(waitKernel, func() error {
-		if got := tally(t, theHost, at(v4, 80), 60); len(got) != 1 {
+		if got := whoAnswers(t, theHost, at(v4, 80), 60); len(got) != 1 {
 			return fmt.Errorf("%v answer, want one", got)
 		}
 		return nil

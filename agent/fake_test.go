@@ -71,7 +71,9 @@ type fake struct {
 	recorded *agent.ServiceRecord
 	// listeners hold ports of the host.
 	listeners []pod.Listener
-	disk      fakeDisk
+	// asking is how long it takes to tell who they are.
+	asking time.Duration
+	disk   fakeDisk
 	// big images need so much room.
 	big map[string]int64
 	// crashing images end a second after they were started.

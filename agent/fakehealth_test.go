@@ -2,6 +2,7 @@ package agent_test
 
 import (
 	"context"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -51,10 +52,12 @@ func (f fakeNetwork) Set(_ context.Context, wanted pod.NetworkConfig) (err error
 }
 
 func (f fakeNetwork) Listeners(context.Context, ...int32) (found []pod.Listener, err error) {
+	var wait time.Duration
 	f.set(func(f *fake) {
 		f.calls = append(f.calls, "listeners")
-		found = f.listeners
+		found, wait = f.listeners, f.asking
 	})
+	time.Sleep(wait)
 	return found, nil
 }
 

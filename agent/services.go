@@ -201,7 +201,9 @@ func (l *loop) resolveServices() {
 // want: until then what a former podstead set stays.
 func (l *loop) servicesKnown(now pod.Moment) bool {
 	s := &l.services
-	return s.resolved && (s.recorded || now >= s.latest || l.allSynced())
+	// Before the first setting nothing wanted may be missing.
+	whole := s.applied != nil || sameObjects(s.wanted, s.objects)
+	return s.resolved && whole && (s.recorded || now >= s.latest || l.allSynced())
 }
 
 // setNames tells the server of names what there is.

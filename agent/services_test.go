@@ -209,3 +209,21 @@ func TestServiceWaitsForItsPort(t *testing.T) {
 }
 
 var serviceRanges = []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")}
+
+// TestForgottenServicesAreSetWhole: where nobody knows what Services had, the
+// network is first set when it is known who has the ports that they want.
+func TestForgottenServicesAreSetWhole(t *testing.T) {
+	f := newFake()
+	f.asking = time.Second
+	inBubble(t, f, func(t *testing.T, a *agent.Agent) {
+		a.Publish(withObjects(source(), serving(func(s *corev1.Service) { s.Spec.Type = corev1.ServiceTypeNodePort })))
+		settle(500 * time.Millisecond)
+		if n := f.count("network"); n > 0 {
+			t.Errorf("set %d times, with %+v", n, f.wired)
+		}
+		settle(time.Second)
+		if s := f.wired.Services; len(s) != 1 || s[0].Ports[0].NodePort == 0 {
+			t.Errorf("set to %+v", s)
+		}
+	})
+}

@@ -22,6 +22,7 @@ func TestServicesLoseNothing(t *testing.T) {
 	h := harness.New(t, harness.Options{})
 	addResponder(t, h)
 	h.Start()
+	before := settled(h)
 	serving := func(name, more string) string {
 		yaml := labelled(answering(name, readiness+more), "app: busy")
 		return strings.Replace(yaml, "terminationGracePeriodSeconds: 1", "terminationGracePeriodSeconds: 20", 1)
@@ -114,6 +115,7 @@ func TestServicesLoseNothing(t *testing.T) {
 		})
 	}
 	t.Run("Flush", func(t *testing.T) { servicesComeBack(t, h.For(t), ways) })
+	emptied(t, h, before)
 }
 
 // loseOne lets a pod end one request in the middle of the answer.

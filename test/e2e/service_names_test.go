@@ -53,6 +53,7 @@ func TestServiceNames(t *testing.T) {
 	addResponder(t, h)
 	addShell(t, h)
 	h.Start()
+	before := settled(h)
 	v4, v6 := serviceIP(h, 31)
 	h.Write("services.yaml", strings.Join([]string{
 		svc("web", fmt.Sprintf("clusterIPs: [%s, %q]\nselector: {app: web}\nports: [{name: http, port: 80}]\n", v4, v6)),
@@ -98,6 +99,7 @@ func TestServiceNames(t *testing.T) {
 		return resolves(from, "peers"+domain, dns.TypeA, []string{"A\t" + p.v4})
 	})
 	t.Run("UnderLoad", func(t *testing.T) { namesUnderLoad(t, h, from) })
+	emptied(t, h, before)
 }
 
 func reverse(t *testing.T, ip string) string {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/podstead/podstead/test/harness"
 	"github.com/podstead/podstead/test/images"
+	"github.com/podstead/podstead/test/leaks"
 )
 
 // svc is a Service of which the spec is given.
@@ -58,6 +59,12 @@ func TestServices(t *testing.T) {
 			})
 		}
 	})
+	emptied(t, h, before)
+}
+
+// emptied removes all manifests and fails the test if anything is left.
+func emptied(t *testing.T, h *harness.Host, before leaks.Snapshot) {
+	t.Helper()
 	manifests, err := filepath.Glob(filepath.Join(h.Manifests, "*.yaml"))
 	if err != nil {
 		t.Fatal(err)

@@ -122,7 +122,7 @@ func (s *scope) workloadArgs(args []string, of []pod.Kind) ([]pod.ObjectKey, err
 	var keys []pod.ObjectKey
 	for _, t := range list {
 		if !slices.Contains(of, t.kind) {
-			return nil, fmt.Errorf("%s have none of this: want one of %s", api.Resource(t.kind).Resource, resourceNames(of))
+			return nil, fmt.Errorf("this is not for %s, but for %s", api.Resource(t.kind).Resource, resourceNames(of))
 		}
 		if len(t.names) == 0 {
 			return nil, fmt.Errorf("the name is missing: want %s/NAME", strings.ToLower(string(t.kind)))

@@ -191,8 +191,9 @@ func rolling() pod.WorkloadView {
 
 // scaled has four pods where its manifest says two.
 func scaled() pod.WorkloadView {
-	v := deployment("scaled", "registry.example.com/scaled:1", 2, 4, 4, 4)
-	v.Replicas, v.Drift = 4, []string{"replicas is 4, the manifest says 2"}
+	v := deployment("scaled", "registry.example.com/scaled:1", 4, 4, 4, 4)
+	two := int32(2)
+	v.Deployment.Spec.Replicas, v.Drift = &two, []string{"replicas is 4, the manifest says 2"}
 	v.Deployment.Annotations = map[string]string{pod.AutoRollbackAnnotation: "false"}
 	return v
 }

@@ -170,7 +170,7 @@ func (p *page) specs(title string, t *corev1.PodTemplateSpec, specs []corev1.Con
 	of := &corev1.Pod{ObjectMeta: t.ObjectMeta, Spec: t.Spec}
 	for i := range specs {
 		spec := &specs[i]
-		p.printf(1, "%s:\n", spec.Name)
+		p.printf(1, " %s:\n", spec.Name)
 		p.line(2, "Image", spec.Image)
 		p.ports(spec)
 		p.words("Command", spec.Command)

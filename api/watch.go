@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"reflect"
 	"sync"
 	"time"
 
@@ -162,6 +163,10 @@ func same(a, b any) bool {
 	eb, okb := b.(*corev1.Event)
 	if oka && okb {
 		return ea.Count == eb.Count && ea.LastTimestamp.Equal(&eb.LastTimestamp) && ea.Message == eb.Message
+	}
+	if _, details := a.(*Workload); details {
+		// Semantic panics at times, since their fields are not exported.
+		return reflect.DeepEqual(a, b)
 	}
 	return apiequality.Semantic.DeepEqual(a, b)
 }

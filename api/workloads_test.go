@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -36,7 +37,7 @@ func deployment(namespace, name string, replicas int32) pod.WorkloadView {
 	two, none, yes := int32(2), int32(0), true
 	v := pod.WorkloadView{ObjectKey: objectKey(pod.KindDeployment, namespace, name), Replicas: replicas, Revision: 1, Wanted: 2,
 		Deployment: &appsv1.Deployment{ObjectMeta: meta(namespace, name), Spec: appsv1.DeploymentSpec{Replicas: &two}},
-		Revisions:  []pod.RevisionView{{Number: 1, Good: true}, {Number: 2, Failure: &pod.RevisionFailure{Reason: "CrashLoop", Message: "it crashed 3 times"}}},
+		Revisions:  []pod.RevisionView{{Number: 1, Good: true, Created: time.Unix(1000, 0)}, {Number: 2, Failure: &pod.RevisionFailure{Reason: "CrashLoop", Message: "it crashed 3 times"}}},
 	}
 	for _, hash := range []string{"1", "2"} {
 		set := appsv1.ReplicaSet{ObjectMeta: meta(namespace, name+"-"+hash), Spec: appsv1.ReplicaSetSpec{Replicas: &none}}
@@ -180,7 +181,9 @@ func TestWorkloadsAreWatched(t *testing.T) {
 		edit(&next)
 		d.Publish(next)
 	}
-	// What only the details tell is no change of the object.
+	// What only the details tell is no change of the object, and what is equal
+	// no change of either.
+	change(func(*pod.Snapshot) {})
 	change(func(s *pod.Snapshot) { s.Workloads[2].Plan = []string{"it waits"} })
 	expect(t, details, "MODIFIED web [it waits]")
 	change(func(s *pod.Snapshot) { s.Workloads[2].Replicas = 5 })

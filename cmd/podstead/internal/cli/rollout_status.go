@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -128,6 +129,8 @@ func progressOf(w *api.Workload) progress {
 	switch {
 	case failed != nil && view.RolledBack():
 		return progress{failed: fmt.Sprintf("%s was rolled back to revision %d: revision %d failed: %s", name, w.Revision, failed.Number, failed.Failure.Message)}
+	case failed != nil && goesBack(view):
+		return progress{text: fmt.Sprintf("Waiting for %s to be rolled back: revision %d failed...", name, failed.Number)}
 	case failed != nil:
 		return progress{failed: fmt.Sprintf("%s failed: revision %d: %s", name, failed.Number, failed.Failure.Message)}
 	case w.Elsewhere != "":
@@ -138,6 +141,11 @@ func progressOf(w *api.Workload) progress {
 		return daemonSetProgress(w, name)
 	}
 	return progress{failed: name + " has no rollouts"}
+}
+
+// goesBack tells whether a failed revision is going to be replaced.
+func goesBack(v *pod.WorkloadView) bool {
+	return pod.AutoRollback(v.Meta().Annotations) && slices.ContainsFunc(v.Revisions, func(r pod.RevisionView) bool { return r.Good })
 }
 
 func deploymentProgress(w *api.Workload, name string) progress {

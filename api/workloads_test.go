@@ -181,9 +181,10 @@ func TestWorkloadsAreWatched(t *testing.T) {
 		edit(&next)
 		d.Publish(next)
 	}
-	// What only the details tell is no change of the object, and what is equal
-	// no change of either.
-	change(func(*pod.Snapshot) {})
+	// What only the details tell is no change of the object. The last of them
+	// is found only after all others were compared, times among them.
+	change(func(s *pod.Snapshot) { s.Workloads[2].Events = []corev1.Event{{Reason: "Told"}} })
+	expect(t, details, "MODIFIED web []")
 	change(func(s *pod.Snapshot) { s.Workloads[2].Plan = []string{"it waits"} })
 	expect(t, details, "MODIFIED web [it waits]")
 	change(func(s *pod.Snapshot) { s.Workloads[2].Replicas = 5 })

@@ -26,7 +26,7 @@ func (c *counts) change() *pod.Counters {
 	if c.shared || n.Operations == nil {
 		n.Restarts, n.Operations, n.Pulls = copied(n.Restarts), copied(n.Operations), copied(n.Pulls)
 		n.SourceStates, n.Leftovers = copied(n.SourceStates), copied(n.Leftovers)
-		n.ImagesCollected = copied(n.ImagesCollected)
+		n.ImagesCollected, n.Rollouts = copied(n.ImagesCollected), copied(n.Rollouts)
 		c.shared = false
 	}
 	return n
@@ -37,6 +37,16 @@ func copied[K comparable, V any](m map[K]V) map[K]V {
 		return map[K]V{}
 	}
 	return maps.Clone(m)
+}
+
+// countRollout counts what an event tells of a rollout.
+func (c *counts) countRollout(reason string) {
+	results := map[string]pod.RolloutResult{
+		"RolloutComplete": pod.RolloutComplete, "RolloutFailed": pod.RolloutFailed, "RolledBack": pod.RolloutRolledBack,
+	}
+	if result, ended := results[reason]; ended {
+		c.change().Rollouts[result]++
+	}
 }
 
 // counters are those of the next snapshot.

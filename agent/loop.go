@@ -78,6 +78,8 @@ type loop struct {
 	version  uint64
 	drain    *draining // nil while there is none
 	counts   counts
+	// answers to commands wait for what follows from those.
+	answers []commandAnswer
 
 	// verdicts of probes and hooks; unsaved ones wait for the writing of
 	// those before.
@@ -168,6 +170,7 @@ func (l *loop) step() time.Duration {
 	if l.unpublished {
 		l.publishSnapshot(now)
 	}
+	l.giveAnswers()
 	return l.sleep(now.Moment)
 }
 

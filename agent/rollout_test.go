@@ -54,6 +54,21 @@ func TestCommandsDriftAndAreTakenBack(t *testing.T) {
 	})
 }
 
+// Whoever looks right after a command sees what follows from it.
+func TestCommandIsAnsweredWhenItIsSeen(t *testing.T) {
+	f := newFake()
+	inBubble(t, f, func(t *testing.T, a *agent.Agent) {
+		a.Publish(objects(deployment("app:1")))
+		settle(2 * time.Minute)
+		if _, err := a.Rollout(t.Context(), web, pod.RolloutCommand{Verb: pod.RolloutRestart}); err != nil {
+			t.Fatal(err)
+		}
+		if v := view(t, a); v.Wanted != 2 || v.Revision != 2 || v.Deployment.Status.UpdatedReplicas == 3 {
+			t.Errorf("revision %d, wanted %d, %d pods of it", v.Revision, v.Wanted, v.Deployment.Status.UpdatedReplicas)
+		}
+	})
+}
+
 func TestUndoAndRestart(t *testing.T) {
 	f := newFake()
 	inBubble(t, f, func(t *testing.T, a *agent.Agent) {

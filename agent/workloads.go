@@ -259,6 +259,7 @@ func (l *loop) applyWorkload(ws *workloadState, d workload.Decision) {
 	}
 	for _, e := range d.Events {
 		l.eventOf(ws.key, e.Type, e.Reason, e.Message)
+		l.counts.countRollout(e.Reason)
 	}
 	l.keepFetched(ws)
 	l.fetchFor(ws, l.cfg.Now().Moment)

@@ -182,6 +182,13 @@ func TestVersionThatCrashesIsTakenBack(t *testing.T) {
 				if len(v.Revisions) != 2 || v.Revisions[0].Failure == nil {
 					t.Fatalf("revisions %+v", v.Revisions)
 				}
+				if v.Failed() != &v.Revisions[0] || !v.RolledBack() {
+					t.Errorf("revision %d is wanted and %d runs", v.Wanted, v.Revision)
+				}
+				counted := a.Latest().Counters.Rollouts
+				if counted[pod.RolloutFailed] != 1 || counted[pod.RolloutRolledBack] != 1 || counted[pod.RolloutComplete] == 0 {
+					t.Errorf("counted %v", counted)
+				}
 				failed := v.Revisions[0].Failure
 				if failed.Reason != c.reason || !strings.Contains(failed.Message, c.message) || !strings.Contains(failed.Message, "exit code 3") ||
 					len(failed.Pods[0].Events) == 0 || failed.Pods[0].Troubles[0].LogTail[0] != "no database" {

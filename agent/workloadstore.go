@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/podstead/podstead/agent/plan/workload"
@@ -101,9 +102,10 @@ func (l *loop) storeFailed(ws *workloadState, err error) {
 }
 
 // Rollout carries out a command on a workload, and says in words what was
-// done. It returns when that is stored: it then has its effect also after a
-// crash. It returns a *NotFound if there is no such workload; any other error
-// says why it can't be done, and nothing changed.
+// done. It returns when that is stored, so that it has its effect also after a
+// crash, and the newest snapshot shows it. It returns a *NotFound if there is
+// no such workload; any other error says why it can't be done, and nothing
+// changed.
 func (a *Agent) Rollout(ctx context.Context, key pod.ObjectKey, c pod.RolloutCommand) (string, error) {
 	type answer struct {
 		text string
@@ -154,6 +156,25 @@ func (l *loop) command(key pod.ObjectKey, c pod.RolloutCommand, answer func(stri
 			return
 		}
 		l.eventOf(key, normal, "Commanded", fmt.Sprintf("by the command line: %s", text))
-		answer(text, nil)
+		l.answers = append(l.answers, commandAnswer{key, func() { answer(text, nil) }})
+	})
+}
+
+// commandAnswer is the answer to a command that was carried out.
+type commandAnswer struct {
+	workload pod.ObjectKey
+	give     func()
+}
+
+// giveAnswers answers commands of which everything that follows at once was
+// decided, stored and published: whoever asks next sees it.
+func (l *loop) giveAnswers() {
+	l.answers = slices.DeleteFunc(l.answers, func(a commandAnswer) bool {
+		ws := l.workloads[a.workload]
+		if ws != nil && (ws.storing.busy || l.restless[a.workload] && l.drain == nil) {
+			return false
+		}
+		a.give()
+		return true
 	})
 }

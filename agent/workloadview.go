@@ -31,7 +31,7 @@ func (l *loop) viewWorkload(ws *workloadState) {
 	v := pod.WorkloadView{
 		ObjectKey: ws.key, Origin: object.Origin, ReplicaSets: st.ReplicaSets,
 		Replicas: st.Replicas, Paused: st.Paused, Drift: st.Drift, Held: st.Held, Elsewhere: st.Elsewhere,
-		Deleting: st.Deleting, Plan: ws.plan, Revision: st.Revision,
+		Deleting: st.Deleting, Plan: ws.plan, Revision: st.Revision, Wanted: st.Wanted,
 	}
 	if s := ws.storing; s.problem != "" {
 		v.Plan = append([]string{"its record can't be stored, so what was decided waits and what runs stays: " + s.problem}, v.Plan...)

@@ -193,7 +193,12 @@ func get[T any](ctx context.Context, c *Client, path string, q url.Values) (*T, 
 }
 
 func ask[T any](ctx context.Context, c *Client, method, path string, q url.Values) (*T, error) {
-	body, err := c.do(ctx, method, path, q)
+	return askWith[T](ctx, c, method, path, q, nil)
+}
+
+// askWith sends a body, none if that is nil.
+func askWith[T any](ctx context.Context, c *Client, method, path string, q url.Values, sent io.Reader) (*T, error) {
+	body, err := c.send(ctx, method, path, q, sent)
 	if err != nil {
 		return nil, err
 	}
@@ -239,7 +244,11 @@ func streamEnd(ctx context.Context, path string, err error) error {
 
 // do returns the body of a successful answer.
 func (c *Client) do(ctx context.Context, method, path string, q url.Values) (io.ReadCloser, error) {
-	r, err := http.NewRequestWithContext(ctx, method, "http://podstead"+path+"?"+q.Encode(), nil)
+	return c.send(ctx, method, path, q, nil)
+}
+
+func (c *Client) send(ctx context.Context, method, path string, q url.Values, body io.Reader) (io.ReadCloser, error) {
+	r, err := http.NewRequestWithContext(ctx, method, "http://podstead"+path+"?"+q.Encode(), body)
 	if err != nil {
 		return nil, fmt.Errorf("ask podstead: %w", err)
 	}

@@ -68,7 +68,13 @@ func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
 	st := Status{
 		Version: s.cfg.Version, Node: Node(snap.Node), Runtime: snap.Runtime, Draining: snap.Draining, Time: snap.Time,
 		Sources: []Source{}, Images: []Image{}, Pods: map[corev1.PodPhase]int{},
-		Requested: snap.Requested(), Disk: snap.Disk,
+		Requested: snap.Requested(), Disk: snap.Disk, Workloads: map[pod.Kind]int{}, Services: len(snap.Services),
+	}
+	for i := range snap.Workloads {
+		st.Workloads[snap.Workloads[i].Kind]++
+		if t, any := troubleOf(&snap.Workloads[i]); any {
+			st.Troubles = append(st.Troubles, t)
+		}
 	}
 	if s.cfg.Configuration != nil {
 		st.Configuration = s.cfg.Configuration()
@@ -89,4 +95,13 @@ func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
 		st.Pods[v.Pod.Status.Phase]++
 	}
 	writeJSON(w, http.StatusOK, st)
+}
+
+// troubleOf tells what people should know about a workload, if there is any.
+func troubleOf(v *pod.WorkloadView) (t WorkloadTrouble, any bool) {
+	t = WorkloadTrouble{ObjectKey: v.ObjectKey, Drift: v.Drift, Held: v.Held, Paused: v.Paused, RolledBack: v.RolledBack()}
+	if failed := v.Failed(); failed != nil {
+		t.Failed = fmt.Sprintf("revision %d failed: %s", failed.Number, failed.Failure.Message)
+	}
+	return t, len(t.Drift) > 0 || t.Held != "" || t.Failed != "" || t.Paused
 }

@@ -8,7 +8,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/podstead/podstead/pod"
 )
@@ -101,7 +100,7 @@ func watching(r *http.Request) bool {
 // entry is an object under the id that it keeps for its life.
 type entry struct {
 	id     string
-	object runtime.Object
+	object any
 }
 
 // events lists or watches events, oldest first.

@@ -30,6 +30,7 @@ func (s *Server) routes() http.Handler {
 	mux.HandleFunc("GET /podstead/v1/status", s.status)
 	mux.HandleFunc("POST /podstead/v1/reload", s.reload)
 	mux.HandleFunc("GET /podstead/v1/images", s.images)
+	s.workloadRoutes(mux)
 	mux.HandleFunc("GET /version", s.version)
 	mux.HandleFunc("GET /healthz", healthy)
 	mux.HandleFunc("GET /readyz", s.ready)

@@ -2,10 +2,14 @@
 // the Kubernetes REST API, and is the client of it. What is read comes from
 // immutable snapshots, so that no client, however slow, holds anything up.
 //
-// Paths, beside those of Kubernetes (/api/v1/pods, /api/v1/nodes,
-// /api/v1/events, /apis/metrics.k8s.io/v1beta1/pods and nodes with their log, exec, portforward and watch), are
-// /podstead/v1/pods, /podstead/v1/status, /podstead/v1/images, .../reload, .../restart, /healthz, /readyz and
-// /version. Every error is a metav1.Status.
+// Paths, beside those of Kubernetes (/api/v1/pods, nodes, events and services,
+// /apis/apps/v1/deployments, replicasets and daemonsets,
+// /apis/discovery.k8s.io/v1/endpointslices, /apis/metrics.k8s.io/v1beta1/pods
+// and nodes, with their log, exec, portforward and watch), are
+// /podstead/v1/pods, deployments, replicasets, daemonsets and services,
+// .../restart of pods and .../rollout of workloads, /podstead/v1/diff, status,
+// images and reload, /healthz, /readyz and /version. Every error is a
+// metav1.Status.
 package api
 
 import (

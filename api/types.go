@@ -33,8 +33,14 @@ type Status struct {
 	// Disk tells how full the file systems are.
 	Disk pod.Disk `json:"disk"`
 	// Pods counts pods by phase.
-	Pods     map[corev1.PodPhase]int `json:"pods"`
-	Draining pod.Draining            `json:"draining,omitzero"`
+	Pods map[corev1.PodPhase]int `json:"pods"`
+	// Workloads counts Deployments, DaemonSets and ReplicaSets of their own, by
+	// kind; Services counts those.
+	Workloads map[pod.Kind]int `json:"workloads,omitempty"`
+	Services  int              `json:"services"`
+	// Troubles are the workloads that are not as their manifests say.
+	Troubles []WorkloadTrouble `json:"troubles,omitempty"`
+	Draining pod.Draining      `json:"draining,omitzero"`
 	// Configuration tells of a configuration file that was not taken over.
 	Configuration Configuration `json:"configuration"`
 	// Metrics tells how the serving of metrics is, nil when it is off.

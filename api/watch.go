@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"reflect"
 	"sync"
 	"time"
 
@@ -11,7 +12,6 @@ import (
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/podstead/podstead/pod"
@@ -106,16 +106,20 @@ func (s *Server) stream(ctx context.Context, w http.ResponseWriter, collect func
 	}
 }
 
+// change is a metav1.WatchEvent of an object of any type.
+type change struct {
+	Type   watch.EventType `json:"type"`
+	Object any             `json:"object"`
+}
+
 // differences tells what a client that knows before needs to know now.
-func differences(before, now []entry, snap *pod.Snapshot) []metav1.WatchEvent {
-	old := make(map[string]runtime.Object, len(before))
+func differences(before, now []entry, snap *pod.Snapshot) []change {
+	old := make(map[string]any, len(before))
 	for _, e := range before {
 		old[e.id] = e.object
 	}
-	var events []metav1.WatchEvent
-	add := func(t watch.EventType, o runtime.Object) {
-		events = append(events, metav1.WatchEvent{Type: string(t), Object: runtime.RawExtension{Object: typed(o, snap)}})
-	}
+	var events []change
+	add := func(t watch.EventType, o any) { events = append(events, change{t, typed(o, snap)}) }
 	present := make(map[string]bool, len(now))
 	for _, e := range now {
 		present[e.id] = true
@@ -136,14 +140,14 @@ func differences(before, now []entry, snap *pod.Snapshot) []metav1.WatchEvent {
 	return events
 }
 
-func typed(o runtime.Object, snap *pod.Snapshot) runtime.Object {
+func typed(o any, snap *pod.Snapshot) any {
 	switch o := o.(type) {
-	case *corev1.Pod:
-		return versioned(o, snap)
 	case *corev1.Event:
 		out := *o
 		out.TypeMeta = metav1.TypeMeta{Kind: "Event", APIVersion: "v1"}
 		return &out
+	case Object:
+		return shown(o, snap)
 	default:
 		return o
 	}
@@ -151,7 +155,7 @@ func typed(o runtime.Object, snap *pod.Snapshot) runtime.Object {
 
 // same compares cheaply where it can: snapshots share what did not change,
 // and an event only ever changes with its count.
-func same(a, b runtime.Object) bool {
+func same(a, b any) bool {
 	if a == b {
 		return true
 	}
@@ -159,6 +163,10 @@ func same(a, b runtime.Object) bool {
 	eb, okb := b.(*corev1.Event)
 	if oka && okb {
 		return ea.Count == eb.Count && ea.LastTimestamp.Equal(&eb.LastTimestamp) && ea.Message == eb.Message
+	}
+	if _, details := a.(*Workload); details {
+		// Semantic panics at times, since their fields are not exported.
+		return reflect.DeepEqual(a, b)
 	}
 	return apiequality.Semantic.DeepEqual(a, b)
 }

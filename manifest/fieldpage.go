@@ -140,6 +140,7 @@ template.
 |---|---|---|
 | ` + "`" + pod.AutoRollbackAnnotation + "`" + ` | ` + "`\"true\"`, or `\"false\"`" + `: a failed revision stays | ` + "`\"true\"`" + `: back to the last good revision |
 | ` + "`" + pod.WatchSecondsAnnotation + "`" + ` | for how many seconds a revision that became ready still counts as failed when it turns unhealthy, ` + "`\"0\"` to `\"86400\"`" + ` | ` + "`\"60\"`" + ` |
+| ` + "`" + pod.UpdateOrderAnnotation + "`" + ` | ` + "`\"start-first\"`, or `\"stop-first\"`" + `: old pods end before new ones start | chosen from the facts |
 
 Annotations of this domain that no version knows get a warning.
 `

@@ -90,12 +90,14 @@ func leaving() pod.View {
 func snapshot() *pod.Snapshot {
 	web := podView("default", "web", 1, "nginx", "helper")
 	web.Containers[0].OOMKills = 2
+	web.Pod.OwnerReferences = owned("ReplicaSet", "web-54c9")
 	web.Containers = append(web.Containers, pod.ContainerView{Name: pod.PauseName, ID: "pause", Role: pod.RolePause, PID: 99, CgroupPath: "/podstead/burstable/podx/pause"})
 	wanted := pod.Desired{Key: web.Instance.Key, Pod: web.Pod}
 	h := pod.Histogram{}.With(3 * time.Millisecond).With(2 * time.Second).With(time.Hour)
 	return &pod.Snapshot{
-		Node:    pod.Node{ID: "node", Name: "edge", HostIPs: []string{"192.0.2.1"}, BootID: "boot", Capacity: list("4", "8Gi"), Allocatable: list("3500m", "7Gi")},
-		Pods:    []pod.View{leaving(), web, crashing()},
+		Node:      pod.Node{ID: "node", Name: "edge", HostIPs: []string{"192.0.2.1"}, BootID: "boot", Capacity: list("4", "8Gi"), Allocatable: list("3500m", "7Gi")},
+		Pods:      []pod.View{leaving(), web, crashing()},
+		Workloads: workloads(), Services: services(),
 		Runtime: pod.RuntimeState{Up: true, Version: "v2.3.4"},
 		Disk: pod.Disk{Stuck: "no image can be removed", Filesystems: []pod.Filesystem{
 			{Uses: []string{"state", "images"}, Path: "/var/lib/podstead", Size: 100 << 30, Available: 10 << 30, Inodes: 1000, InodesFree: 900, Pressure: "it is short"},
@@ -116,6 +118,7 @@ func snapshot() *pod.Snapshot {
 			PullSeconds: h, StartSeconds: h, Relists: h, RelistGaps: h,
 			SourceStates: map[pod.SourceResult]uint64{{Source: "local", Result: "success"}: 7, {Source: "fleet", Result: "timeout"}: 2},
 			Leftovers:    map[string]uint64{"cgroup": 1}, Recoveries: 1, Queued: 2, Running: 3,
+			Rollouts:        map[pod.RolloutResult]uint64{pod.RolloutComplete: 5, pod.RolloutFailed: 2, pod.RolloutRolledBack: 1},
 			ImagesCollected: map[string]uint64{"space": 3}, ImageBytes: 5 << 20, LayersDropped: 4, CollectErrors: 1,
 		},
 	}

@@ -11,7 +11,7 @@ import (
 
 // ownFamilies are podstead's own.
 func ownFamilies() []family {
-	return slices.Concat(daemonFamilies(), sourceFamilies(), workFamilies(), podStateFamilies(), storageFamilies(), serviceFamilies(), pageFamilies())
+	return slices.Concat(daemonFamilies(), sourceFamilies(), workFamilies(), podStateFamilies(), rolloutFamilies(), storageFamilies(), serviceFamilies(), pageFamilies())
 }
 
 func value(name string, kind metricKind, help string, get func(v *view) float64) family {

@@ -32,7 +32,7 @@ func pages() []page {
 			families: cadvisorFamilies(), stats: true, disk: true, limits: true, textOnly: true},
 		{path: "/metrics/resource", about: "The same in short, for readers such as metrics-server.", families: resourceFamilies(), usage: true},
 		{path: "/metrics/probes", about: "What became of probes.", families: probeFamilies(), probes: true},
-		{path: "/metrics/state", about: "What pods are like, under the names of kube-state-metrics.", families: stateFamilies()},
+		{path: "/metrics/state", about: "What pods, workloads and Services are like, under the names of kube-state-metrics.", families: stateFamilies()},
 	}
 }
 

@@ -28,7 +28,7 @@ func nodeFamilies() []family {
 			nodeConditions, "condition", "status"),
 		of("kube_node_status_capacity", "What this server has.", func(v *view, row rowOf) { resourceRows(v.snap.Node.Capacity, nodeRow(row)) }, "resource", "unit"),
 		of("kube_node_status_allocatable", "What this server has for pods.", func(v *view, row rowOf) { resourceRows(v.snap.Node.Allocatable, nodeRow(row)) }, "resource", "unit"),
-		{name: "kube_namespace_status_phase", kind: gauge, help: "A namespace that has pods; always 1.", labels: []string{"namespace", "phase"}, each: namespaces},
+		{name: "kube_namespace_status_phase", kind: gauge, help: "A namespace that has pods, workloads or Services; always 1.", labels: []string{"namespace", "phase"}, each: namespaces},
 	}
 }
 
@@ -62,6 +62,12 @@ func namespaces(v *view, row emit) {
 	seen := map[string]bool{}
 	for i := range v.snap.Pods {
 		seen[v.snap.Pods[i].Instance.Namespace] = true
+	}
+	for i := range v.snap.Workloads {
+		seen[v.snap.Workloads[i].Namespace] = true
+	}
+	for i := range v.snap.Services {
+		seen[v.snap.Services[i].Service.Namespace] = true
 	}
 	for _, name := range slices.Sorted(maps.Keys(seen)) {
 		row(1, []string{name, "Active"})

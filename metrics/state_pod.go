@@ -1,9 +1,11 @@
 package metrics
 
 import (
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/podstead/podstead/pod"
 )
@@ -13,7 +15,7 @@ func stateFamilies() []family {
 	list := podFamilies()
 	list = append(list, containerFamilies("kube_pod_container", false)...)
 	list = append(list, containerFamilies("kube_pod_init_container", true)...)
-	return append(list, nodeFamilies()...)
+	return slices.Concat(list, workloadFamilies(), kubeServiceFamilies(), nodeFamilies())
 }
 
 var podLabels = []string{"namespace", "pod", "uid"}
@@ -38,8 +40,9 @@ func podFamilies() []family {
 	return []family{
 		ofPod("kube_pod_info", gauge, "About a pod; always 1.", podInfo,
 			"host_ip", "pod_ip", "node", "created_by_kind", "created_by_name", "priority_class", "host_network"),
-		ofPod("kube_pod_owner", gauge, "Who keeps a pod: this node, as for static pods of Kubernetes; always 1.", func(_ *pod.View, v *view, row rowOf) {
-			row(1, "Node", v.snap.Node.Name, "true")
+		ofPod("kube_pod_owner", gauge, "Who keeps a pod: a ReplicaSet or DaemonSet, or this node, as for static pods of Kubernetes; always 1.", func(p *pod.View, v *view, row rowOf) {
+			kind, name := podOwner(p, v)
+			row(1, kind, name, "true")
 		}, "owner_kind", "owner_name", "owner_is_controller"),
 		ofPod("kube_pod_created", gauge, "When the pod was made, as Unix time.", func(p *pod.View, _ *view, row rowOf) {
 			row(unixTime(p.Pod.CreationTimestamp.Time))
@@ -79,12 +82,21 @@ func podFamilies() []family {
 	}
 }
 
+// podOwner is who made a pod: the controller of one of a workload, or this node.
+func podOwner(p *pod.View, v *view) (kind, name string) {
+	if owner := metav1.GetControllerOf(p.Pod); owner != nil {
+		return owner.Kind, owner.Name
+	}
+	return "Node", v.snap.Node.Name
+}
+
 func podInfo(p *pod.View, v *view, row rowOf) {
 	host := "false"
 	if p.Pod.Spec.HostNetwork {
 		host = "true"
 	}
-	row(1, p.Pod.Status.HostIP, p.Pod.Status.PodIP, v.snap.Node.Name, "Node", v.snap.Node.Name, p.Pod.Spec.PriorityClassName, host)
+	kind, name := podOwner(p, v)
+	row(1, p.Pod.Status.HostIP, p.Pod.Status.PodIP, v.snap.Node.Name, kind, name, p.Pod.Spec.PriorityClassName, host)
 }
 
 func podIPs(p *pod.View, _ *view, row rowOf) {

@@ -28,6 +28,17 @@ const (
 	PullPresent PullResult = "present"
 )
 
+// RolloutResult is what became of a rollout.
+type RolloutResult string
+
+// The results of rollouts. One that failed and was rolled back counts for
+// both.
+const (
+	RolloutComplete   RolloutResult = "complete"
+	RolloutFailed     RolloutResult = "failed"
+	RolloutRolledBack RolloutResult = "rolled_back"
+)
+
 // Counters are what the agent counted since podstead was started. They hold
 // what can't be told from the present state. A reader sees immutable values.
 type Counters struct {
@@ -52,6 +63,8 @@ type Counters struct {
 	// ImageBytes is what they took, LayersDropped counts writable layers of
 	// dead containers, CollectErrors what could not be removed.
 	ImageBytes, LayersDropped, CollectErrors uint64
+	// Rollouts counts those that ended, by result.
+	Rollouts map[RolloutResult]uint64
 	// Recoveries counts damaged records that were begun anew.
 	Recoveries uint64
 	// Queued are pods that wait for a free slot, Running operations in flight.

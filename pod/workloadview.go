@@ -42,6 +42,9 @@ type WorkloadView struct {
 	// Revision is the number of the revision that pods are made of; 0 before
 	// the first.
 	Revision int64
+	// Wanted is the number of the revision that is wanted, drift included: a
+	// rollout goes from Revision to it, unless it failed. 0 before the first.
+	Wanted int64
 	// Revisions are sorted by number.
 	Revisions []RevisionView
 	// Events are the latest events about it, oldest first.
@@ -60,6 +63,20 @@ func (v *WorkloadView) Meta() *metav1.ObjectMeta {
 	}
 	return nil
 }
+
+// Failed returns the revision that is wanted if it failed; nil if it did not.
+func (v *WorkloadView) Failed() *RevisionView {
+	for i := range v.Revisions {
+		if r := &v.Revisions[i]; r.Number == v.Wanted && r.Failure != nil {
+			return r
+		}
+	}
+	return nil
+}
+
+// RolledBack tells that pods are made of another revision than the one that is
+// wanted, since that one failed.
+func (v *WorkloadView) RolledBack() bool { return v.Failed() != nil && v.Revision != v.Wanted }
 
 // RevisionView is one version of a workload's pods.
 type RevisionView struct {

@@ -37,6 +37,10 @@ type Daemon struct {
 	Images []pod.StoredImage
 	// OnLogs writes a log; nil prints the request.
 	OnLogs func(ctx context.Context, r api.LogRequest, w io.Writer) error
+	// OnRollout carries out a command; nil says what was asked.
+	OnRollout func(w pod.ObjectKey, c pod.RolloutCommand) (string, error)
+	// OnDiff compares manifests; nil finds every object new.
+	OnDiff func(objects []pod.Object) ([]pod.Change, error)
 }
 
 // Publish makes s the newest snapshot, with the next version.
@@ -145,13 +149,19 @@ func (d *Daemon) Read(ctx context.Context, r api.LogRequest, w io.Writer) error 
 	return err
 }
 
-// Rollout says what it was asked.
+// Rollout calls OnRollout.
 func (d *Daemon) Rollout(_ context.Context, w pod.ObjectKey, c pod.RolloutCommand) (string, error) {
+	if d.OnRollout != nil {
+		return d.OnRollout(w, c)
+	}
 	return fmt.Sprintf("%s: %s replicas=%d revision=%d", w, c.Verb, c.Replicas, c.Revision), nil
 }
 
-// Diff says that every object is new.
+// Diff calls OnDiff.
 func (d *Daemon) Diff(_ context.Context, objects []pod.Object) ([]pod.Change, error) {
+	if d.OnDiff != nil {
+		return d.OnDiff(objects)
+	}
 	var changes []pod.Change
 	for i := range objects {
 		changes = append(changes, pod.Change{ObjectKey: objects[i].ObjectKey, Verb: "created", After: &objects[i]})

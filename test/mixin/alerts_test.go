@@ -40,6 +40,10 @@ var alertCases = map[string]alertCase{
 	"PodsteadStateRecovered": {one(`podstead_state_recoveries_total`, "1+0x30"), one(`podstead_state_recoveries_total`, "0+0x30"), `severity="warning"`},
 	"PodsteadLogDropping":    {one(`podstead_logger_trouble{namespace="default",pod="web",container="app"}`, "1+0x30"), one(`podstead_logger_trouble{namespace="default",pod="web",container="app"}`, "0+0x30"), `pod="web"`},
 	"PodsteadDiskPressure":   {one(`podstead_filesystem_pressure{use="images"}`, "1+0x30"), one(`podstead_filesystem_pressure{use="images"}`, "1+0x10 0+0x6 1+0x10"), `use="images"`},
+	"PodsteadRolloutFailed": {one(`podstead_rollout_failed{namespace="shop",workload="web",workload_type="deployment"}`, "0+0x18 1+0x10"),
+		one(`podstead_rollout_failed{namespace="shop",workload="web",workload_type="deployment"}`, "1+0x10 0+0x20"), `workload="web"`},
+	"PodsteadRolloutHeld": {one(`podstead_rollout_held{namespace="shop",workload="web",workload_type="deployment"}`, "0+0x4 1+0x20"),
+		one(`podstead_rollout_held{namespace="shop",workload="web",workload_type="deployment"}`, "0+0x9 1+0x20"), `workload="web"`},
 	"PodsteadPodCrashLooping": {one(`kube_pod_container_status_waiting_reason{namespace="default",pod="web",container="app",reason="CrashLoopBackOff"}`, "1 1 _ 1 1 1 _ 1+0x30"),
 		one(`kube_pod_container_status_waiting_reason{namespace="default",pod="web",container="app",reason="ContainerCreating"}`, "1+0x30"), `pod="web"`},
 	"PodsteadOOMKilled": {

@@ -64,7 +64,10 @@ type Status struct {
 	Generation int64
 	// Revision is the number of the revision that pods are made of; 0 before
 	// the first.
-	Revision   int64
+	Revision int64
+	// Wanted is the number of the revision that is wanted, drift included; 0
+	// before the first.
+	Wanted     int64
 	Deployment *appsv1.DeploymentStatus
 	ReplicaSet *appsv1.ReplicaSetStatus
 	DaemonSet  *appsv1.DaemonSetStatus

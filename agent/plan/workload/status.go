@@ -19,6 +19,9 @@ func (r *decider) status() {
 	if rev := r.rec.Revision(r.rec.Target); rev != nil {
 		st.Revision = rev.Number
 	}
+	if rev := r.rec.Revision(r.declared); rev != nil {
+		st.Wanted = rev.Number
+	}
 	if !r.where.stays {
 		st.Elsewhere = r.where.why
 	}

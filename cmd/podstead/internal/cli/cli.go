@@ -104,7 +104,7 @@ func (a *App) Command() *cobra.Command {
 	root.AddCommand(
 		a.runCommand(), a.containerdCommand(), a.reloadCommand(), a.getCommand(), a.describeCommand(), a.logsCommand(), a.execCommand(), a.portForwardCommand(),
 		a.eventsCommand(), a.topCommand(), a.restartCommand(), a.statusCommand(), a.imagesCommand(), a.checkCommand(), a.versionCommand(),
-		a.drainCommand(), a.purgeCommand(),
+		a.rolloutCommand(), a.scaleCommand(), a.diffCommand(), a.drainCommand(), a.purgeCommand(),
 	)
 	root.AddCommand(foreign()...)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {

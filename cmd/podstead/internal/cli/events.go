@@ -70,8 +70,8 @@ func (f *eventFlags) options() (api.ListOptions, error) {
 	if !ok || kind == "" || name == "" {
 		return o, fmt.Errorf("--for: got %q, want TYPE/NAME such as pod/web", f.about)
 	}
-	if isPods(kind) {
-		kind = "Pod"
+	if k, known := kindOf(kind); known {
+		kind = string(k)
 	}
 	o.FieldSelector = "involvedObject.kind=" + kind + ",involvedObject.name=" + name
 	return o, nil

@@ -26,15 +26,15 @@ type execFlags struct {
 func (a *App) execCommand() *cobra.Command {
 	f := &execFlags{}
 	c := &cobra.Command{
-		Use:     "exec [-it] POD [-c CONTAINER] -- COMMAND [ARG...]",
+		Use:     "exec [-it] POD|TYPE/NAME [-c CONTAINER] -- COMMAND [ARG...]",
 		Short:   "Run a command in a container",
 		Example: "  podstead exec web -- ls /\n  podstead exec -it web -c app -- sh",
 		RunE: func(c *cobra.Command, args []string) error {
-			name, command, err := execArgs(args, c.ArgsLenAtDash())
+			ref, command, err := execArgs(args, c.ArgsLenAtDash())
 			if err != nil {
 				return err
 			}
-			return a.exec(c.Context(), f, f.key(name), command)
+			return a.exec(c.Context(), f, ref, command)
 		},
 		ValidArgsFunction: a.completePods(&f.scope),
 	}
@@ -47,31 +47,32 @@ func (a *App) execCommand() *cobra.Command {
 	return c
 }
 
-func execArgs(args []string, dash int) (name string, command []string, err error) {
+func execArgs(args []string, dash int) (ref pod.ObjectKey, command []string, err error) {
 	if dash < 0 {
-		return "", nil, errors.New("the command is missing: podstead exec POD -- COMMAND [ARG...]")
+		return ref, nil, errors.New("the command is missing: podstead exec POD -- COMMAND [ARG...]")
 	}
-	name, rest, err := podArg(args[:dash])
+	ref, rest, err := podRefArg(args[:dash])
 	switch {
 	case err != nil:
-		return "", nil, err
+		return ref, nil, err
 	case len(rest) > 0:
-		return "", nil, fmt.Errorf("got %q between the pod and --, want nothing", rest)
+		return ref, nil, fmt.Errorf("got %q between the pod and --, want nothing", rest)
 	case len(args) == dash:
-		return "", nil, errors.New("the command is missing after --")
+		return ref, nil, errors.New("the command is missing after --")
 	}
-	return name, args[dash:], nil
+	return ref, args[dash:], nil
 }
 
-func (a *App) exec(ctx context.Context, f *execFlags, key pod.Key, command []string) error {
+func (a *App) exec(ctx context.Context, f *execFlags, ref pod.ObjectKey, command []string) error {
 	client := a.client()
 	defer client.Close()
-	container := f.container
+	p, _, err := a.podOf(ctx, client, &f.scope, ref)
+	if err != nil {
+		return err
+	}
+	key, container := f.key(p.Name), f.container
 	if container == "" {
-		var err error
-		if container, err = a.defaultContainer(ctx, client, key); err != nil {
-			return err
-		}
+		container = a.chooseContainer(p)
 	}
 	r := api.ExecRequest{Command: command, TTY: f.tty, Stdout: a.Out, Stderr: a.Err}
 	if f.stdin {

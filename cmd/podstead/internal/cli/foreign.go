@@ -14,9 +14,8 @@ func foreign() []*cobra.Command {
 	var commands []*cobra.Command
 	for _, verb := range []struct{ name, instead string }{
 		{"apply", write}, {"create", write}, {"edit", edit}, {"patch", edit}, {"replace", edit}, {"set", edit},
-		{"label", edit}, {"annotate", edit}, {"scale", edit},
+		{"label", edit}, {"annotate", edit}, {"autoscale", edit},
 		{"delete", "remove the manifest ('podstead describe pod NAME' says where it is); 'podstead restart pod NAME' only restarts the containers"},
-		{"rollout", "'podstead restart pod NAME' restarts a pod's containers"},
 	} {
 		commands = append(commands, &cobra.Command{
 			Use: verb.name, Hidden: true, DisableFlagParsing: true,

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
@@ -17,6 +17,7 @@ import (
 
 	"github.com/podstead/podstead/api"
 	"github.com/podstead/podstead/cmd/podstead/internal/printer"
+	"github.com/podstead/podstead/pod"
 )
 
 // getFlags are the flags of get.
@@ -36,13 +37,15 @@ var outputs = []string{"wide", "json", "yaml", "name"}
 func (a *App) getCommand() *cobra.Command {
 	f := &getFlags{}
 	c := &cobra.Command{
-		Use:   "get pods|nodes [NAME...]",
-		Short: "List pods, or show some of them, or the node",
+		Use:   "get TYPE[,TYPE...] [NAME...]",
+		Short: "List objects, or show some of them",
+		Long: "List objects, or show some of them.\n\nTypes are pods (po), deployments (deploy), replicasets (rs), daemonsets (ds), services (svc),\n" +
+			"endpointslices, nodes (no), events (ev), and all for everything but the last three.",
 		Example: "  podstead get pods -A\n  podstead get pods -l app=web -o wide -w\n" +
-			"  podstead get pod web -o yaml",
+			"  podstead get deployment web -o yaml\n  podstead get all",
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return errors.New("the type of what to get is missing: podstead get pods [NAME...]")
+				return errors.New("the type of what to get is missing: podstead get TYPE [NAME...]")
 			}
 			if isEvents(args[0]) {
 				return a.getEvents(c.Context(), f, args)
@@ -56,13 +59,13 @@ func (a *App) getCommand() *cobra.Command {
 				}
 				return a.getNode(c.Context(), f, name)
 			}
-			names, err := getArgs(args)
+			list, several, err := targets(args)
 			if err != nil {
 				return err
 			}
-			return a.get(c.Context(), f, names)
+			return a.get(c.Context(), f, list, several)
 		},
-		ValidArgsFunction: a.completeGet(f),
+		ValidArgsFunction: a.completeKinds(&f.scope, "all", "nodes", "events"),
 	}
 	f.several(c)
 	c.Flags().StringVarP(&f.output, "output", "o", "", "wide, json, yaml or name")
@@ -85,72 +88,62 @@ func (a *App) completeFlags(c *cobra.Command, flag string, f cobra.CompletionFun
 	}
 }
 
-func (a *App) completeGet(f *getFlags) cobra.CompletionFunc {
-	return func(c *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
-		if len(args) == 0 {
-			return []string{"pods", "nodes"}, cobra.ShellCompDirectiveNoFileComp
-		}
-		return a.completePods(&f.scope)(c, []string{"pods"}, word)
-	}
-}
-
-// getArgs takes "pods [NAME...]" and "pod/NAME...". Pods are all that there is.
-func getArgs(args []string) ([]string, error) {
-	if isPods(args[0]) || args[0] == "all" && len(args) == 1 {
-		return args[1:], nil
-	}
-	var names []string
-	for _, arg := range args {
-		if !strings.Contains(arg, "/") {
-			return nil, fmt.Errorf("there is nothing of the type %q: podstead has pods and a node ('podstead events' and 'podstead status' show the rest)", arg)
-		}
-		name, err := podName(arg)
-		if err != nil {
-			return nil, err
-		}
-		names = append(names, name)
-	}
-	return names, nil
-}
-
-func (a *App) get(ctx context.Context, f *getFlags, names []string) error {
-	if f.all && len(names) > 0 {
-		return errors.New("a pod can't be asked for by name across all namespaces: use -n NAMESPACE")
+func (a *App) get(ctx context.Context, f *getFlags, list []target, several bool) error {
+	watching := f.watch || f.watchOnly
+	switch {
+	case f.all && slices.ContainsFunc(list, func(t target) bool { return len(t.names) > 0 }):
+		return errors.New("nothing can be asked for by name across all namespaces: use -n NAMESPACE")
+	case watching && len(list) > 1:
+		return errors.New("only one type can be watched at a time")
 	}
 	client := a.client()
 	defer client.Close()
-	options := f.options()
-	list, missing, err := pods(ctx, client, f, options, names)
-	if err != nil {
-		return err
+	out := a.objectOutput(f, several)
+	var found []kindList
+	var missing error
+	for _, t := range list {
+		objects, gone, err := objectsOf(ctx, client, f, t)
+		if err != nil {
+			return err
+		}
+		missing = errors.Join(missing, gone)
+		found = append(found, kindList{t, objects})
 	}
-	options.ResourceVersion = list.ResourceVersion
-	out := a.podOutput(f, len(names) == 1)
-	if !f.watchOnly && (len(list.Items) > 0 || len(names) == 0) {
-		if err := out.list(list); err != nil {
+	if !f.watchOnly {
+		if err := out.lists(found); err != nil {
 			return err
 		}
 	}
-	if missing != nil || !f.watch && !f.watchOnly {
+	if missing != nil || !watching {
 		return missing
 	}
-	return client.WatchPods(ctx, options, func(_ watch.EventType, p *corev1.Pod) error {
-		if len(names) > 0 && !slices.Contains(names, p.Name) {
+	options := f.options()
+	options.ResourceVersion = found[0].list.ResourceVersion
+	names := list[0].names
+	return client.WatchObjects(ctx, list[0].kind, options, func(_ watch.EventType, o api.Object) error {
+		if len(names) > 0 && !slices.Contains(names, o.GetName()) {
 			return nil
 		}
-		return out.change(p)
+		return out.change(list[0].kind, o)
 	})
 }
 
-// pods lists what is asked for; missing tells of names that there are not.
-func pods(ctx context.Context, client *api.Client, f *getFlags, options api.ListOptions, names []string) (list *corev1.PodList, missing, err error) {
-	list, err = client.Pods(ctx, options)
-	if err != nil || len(names) == 0 {
+// kindList is what was found for a target.
+type kindList struct {
+	target
+	list *api.ObjectList
+}
+
+// objectsOf lists what is asked for; missing tells of names that there are
+// not.
+func objectsOf(ctx context.Context, client *api.Client, f *getFlags, t target) (list *api.ObjectList, missing, err error) {
+	list, err = client.Objects(ctx, t.kind, f.options())
+	if err != nil || len(t.names) == 0 {
 		return list, nil, err
 	}
-	var items []corev1.Pod
-	for _, name := range names {
-		p, err := client.Pod(ctx, f.key(name))
+	list.Items = nil
+	for _, name := range t.names {
+		o, err := client.Object(ctx, pod.ObjectKey{Kind: t.kind, Key: f.key(name)})
 		if err != nil && f.noMatter && apierrors.IsNotFound(err) {
 			continue
 		}
@@ -158,89 +151,133 @@ func pods(ctx context.Context, client *api.Client, f *getFlags, options api.List
 			missing = errors.Join(missing, err)
 			continue
 		}
-		items = append(items, *p)
+		list.Items = append(list.Items, o)
 	}
-	list.Items = items
 	return list, missing, nil
 }
 
-// podOutput writes pods in one of the formats.
-type podOutput struct {
+// objectOutput writes objects in one of the formats.
+type objectOutput struct {
 	app     *App
 	flags   *getFlags
-	single  bool
 	columns printer.Columns
 	table   *printer.Table
 }
 
-func (a *App) podOutput(f *getFlags, single bool) *podOutput {
-	o := &podOutput{app: a, flags: f, single: single,
-		columns: printer.Columns{Namespace: f.all, Wide: f.output == "wide", Labels: f.showLabels, LabelsOf: f.labelsOf}}
-	var header []string
-	if !f.noHeaders {
-		header = printer.PodHeader(o.columns)
-	}
-	o.table = printer.NewTable(a.Out, header)
-	return o
+func (a *App) objectOutput(f *getFlags, several bool) *objectOutput {
+	return &objectOutput{app: a, flags: f,
+		columns: printer.Columns{Namespace: f.all, Wide: f.output == "wide", Labels: f.showLabels, LabelsOf: f.labelsOf, Types: several}}
 }
 
-func (o *podOutput) list(list *corev1.PodList) error {
-	switch o.flags.output {
-	case "json", "yaml":
-		if o.single {
-			return o.object(&list.Items[0])
-		}
-		all := struct {
-			metav1.TypeMeta `json:",inline"`
-			Metadata        metav1.ListMeta `json:"metadata"`
-			Items           []corev1.Pod    `json:"items"`
-		}{metav1.TypeMeta{Kind: "List", APIVersion: "v1"}, list.ListMeta, list.Items}
-		return o.object(all)
-	case "name":
-		for i := range list.Items {
-			if err := o.change(&list.Items[i]); err != nil {
-				return err
-			}
-		}
-		return nil
+// lists writes what was found, each kind by itself.
+func (o *objectOutput) lists(found []kindList) error {
+	var all []api.Object
+	named := 0
+	for _, k := range found {
+		all = append(all, k.list.Items...)
+		named += len(k.names)
 	}
-	if len(list.Items) == 0 {
+	switch {
+	case len(all) == 0 && named > 0:
+		return nil
+	case o.flags.output == "json" || o.flags.output == "yaml":
+		if len(all) == 1 && named == 1 {
+			return o.object(all[0])
+		}
+		return o.object(listOf(all, found[0].list.ListMeta))
+	case len(all) == 0 && o.flags.output != "name":
 		_, err := fmt.Fprintln(o.app.Err, o.flags.nothing())
 		return err
 	}
+	return o.tables(found)
+}
+
+// listOf is a list as kubectl writes it, whatever is in it.
+func listOf[T any](items []T, meta metav1.ListMeta) any {
+	if items == nil {
+		items = []T{}
+	}
+	return struct {
+		metav1.TypeMeta `json:",inline"`
+		Metadata        metav1.ListMeta `json:"metadata"`
+		Items           []T             `json:"items"`
+	}{metav1.TypeMeta{Kind: "List", APIVersion: "v1"}, meta, items}
+}
+
+// tables writes a table for each kind of which there is something.
+func (o *objectOutput) tables(found []kindList) error {
+	for _, k := range found {
+		if len(k.list.Items) == 0 {
+			continue
+		}
+		if o.table != nil {
+			if o.flags.output != "name" {
+				fmt.Fprintln(o.app.Out)
+			}
+			o.table = nil
+		}
+		if err := o.change(k.kind, k.list.Items...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// change writes objects of a kind.
+func (o *objectOutput) change(k pod.Kind, objects ...api.Object) error {
+	if o.table == nil {
+		var header []string
+		if !o.flags.noHeaders {
+			header = printer.Header(k, o.columns)
+		}
+		o.table = printer.NewTable(o.app.Out, header)
+	}
 	var rows [][]string
-	for i := range list.Items {
-		rows = append(rows, printer.PodRow(&list.Items[i], o.columns, o.app.Now()))
+	for _, object := range objects {
+		switch o.flags.output {
+		case "json", "yaml":
+			if err := o.object(object); err != nil {
+				return err
+			}
+		case "name":
+			if _, err := fmt.Fprintln(o.app.Out, printer.QualifiedName(object)); err != nil {
+				return err
+			}
+		default:
+			rows = append(rows, printer.Row(object, o.columns, o.app.Now()))
+		}
+	}
+	if len(rows) == 0 {
+		return nil
 	}
 	return o.table.Write(rows)
 }
 
-// change writes one pod.
-func (o *podOutput) change(p *corev1.Pod) error {
-	switch o.flags.output {
-	case "json", "yaml":
-		return o.object(p)
-	case "name":
-		_, err := fmt.Fprintln(o.app.Out, "pod/"+p.Name)
+// object writes anything as JSON, or as a YAML document.
+func (o *objectOutput) object(v any) error {
+	text, err := marshal(v, o.flags.output)
+	if err != nil {
 		return err
 	}
-	return o.table.Write([][]string{printer.PodRow(p, o.columns, o.app.Now())})
-}
-
-// object writes anything as JSON, or as a YAML document.
-func (o *podOutput) object(v any) error {
-	if o.flags.output == "json" {
-		out := json.NewEncoder(o.app.Out)
-		out.SetIndent("", "    ")
-		return out.Encode(v)
-	}
-	text, err := yaml.Marshal(v)
-	if err != nil {
-		return fmt.Errorf("write as YAML: %w", err)
-	}
-	if o.flags.watch || o.flags.watchOnly {
+	if o.flags.output == "yaml" && (o.flags.watch || o.flags.watchOnly) {
 		text = append([]byte("---\n"), text...)
 	}
 	_, err = o.app.Out.Write(text)
 	return err
+}
+
+// marshal writes anything as json or yaml.
+func marshal(v any, format string) ([]byte, error) {
+	if format == "json" {
+		var text bytes.Buffer
+		out := json.NewEncoder(&text)
+		out.SetIndent("", "    ")
+		err := out.Encode(v)
+		return text.Bytes(), err
+	}
+	text, err := yaml.Marshal(v)
+	if err != nil {
+		return nil, fmt.Errorf("write as YAML: %w", err)
+	}
+	return text, nil
 }

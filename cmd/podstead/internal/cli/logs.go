@@ -27,17 +27,17 @@ type logFlags struct {
 func (a *App) logsCommand() *cobra.Command {
 	f := &logFlags{}
 	c := &cobra.Command{
-		Use:   "logs POD [-c CONTAINER]",
+		Use:   "logs POD|TYPE/NAME [-c CONTAINER]",
 		Short: "Show the log of a container, or the logs of several",
 		Example: "  podstead logs -f web\n  podstead logs -p --tail 20 web -c app\n" +
-			"  podstead logs web --all-containers --prefix\n  podstead logs -f -l app=web",
+			"  podstead logs web --all-containers --prefix\n  podstead logs -f -l app=web\n  podstead logs deploy/web",
 		Args: cobra.MaximumNArgs(3),
 		RunE: func(c *cobra.Command, args []string) error {
-			name, err := f.take(args)
+			ref, err := f.take(args)
 			if err != nil {
 				return err
 			}
-			return a.logs(c.Context(), f, name)
+			return a.logs(c.Context(), f, ref)
 		},
 		ValidArgsFunction: a.completePods(&f.scope),
 	}
@@ -63,38 +63,48 @@ func (a *App) logsCommand() *cobra.Command {
 	return c
 }
 
-// take reads the arguments and the flags that need it, and returns the name
-// of the pod, "" when pods are selected by labels.
-func (f *logFlags) take(args []string) (name string, err error) {
+// take reads the arguments and the flags that need it, and returns the pod, or
+// whose pod it is; its name is empty when pods are selected by labels.
+func (f *logFlags) take(args []string) (ref pod.ObjectKey, err error) {
 	switch {
 	case len(args) > 0 && f.labels != "":
-		return "", fmt.Errorf("got the pod %q beside --selector, want one of the two", args)
+		return ref, fmt.Errorf("got the pod %q beside --selector, want one of the two", args)
 	case f.labels == "":
 		var rest []string
-		if name, rest, err = podArg(args); err != nil {
-			return "", err
+		if ref, rest, err = podRefArg(args); err != nil {
+			return ref, err
 		}
 		if len(rest) > 0 && f.Container == "" {
 			f.Container = rest[0]
 		}
 	}
 	if f.allContainers && f.Container != "" {
-		return "", fmt.Errorf("got the container %q beside --all-containers, want one of the two", f.Container)
+		return ref, fmt.Errorf("got the container %q beside --all-containers, want one of the two", f.Container)
 	}
 	if f.tail >= 0 {
 		f.TailLines = &f.tail
 	}
 	if f.sinceTime != "" {
 		if f.SinceTime, err = time.Parse(time.RFC3339, f.sinceTime); err != nil {
-			return "", fmt.Errorf("--since-time: got %q, want a time such as 2026-01-02T15:04:05Z", f.sinceTime)
+			return ref, fmt.Errorf("--since-time: got %q, want a time such as 2026-01-02T15:04:05Z", f.sinceTime)
 		}
 	}
-	return name, nil
+	return ref, nil
 }
 
-func (a *App) logs(ctx context.Context, f *logFlags, name string) error {
+func (a *App) logs(ctx context.Context, f *logFlags, ref pod.ObjectKey) error {
 	client := a.client()
 	defer client.Close()
+	name := ref.Name
+	if ref.Name != "" && ref.Kind != pod.KindPod {
+		p, of, err := a.podOf(ctx, client, &f.scope, ref)
+		if err != nil {
+			return err
+		}
+		if name = p.Name; of > 1 {
+			fmt.Fprintf(a.Err, "Found %d pods, using pod/%s\n", of, name)
+		}
+	}
 	targets, err := a.targets(ctx, client, f, name)
 	if err != nil {
 		return err

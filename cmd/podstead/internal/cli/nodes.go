@@ -59,7 +59,7 @@ func (a *App) getNode(ctx context.Context, f *getFlags, name string) error {
 	if err != nil {
 		return err
 	}
-	out := a.podOutput(f, name != "")
+	out := a.objectOutput(f, false)
 	switch {
 	case f.output == "name":
 		_, err := fmt.Fprintln(a.Out, "node/"+n.Name)
@@ -67,11 +67,7 @@ func (a *App) getNode(ctx context.Context, f *getFlags, name string) error {
 	case (f.output == "json" || f.output == "yaml") && name != "":
 		return out.object(n)
 	case f.output == "json" || f.output == "yaml":
-		return out.object(struct {
-			metav1.TypeMeta `json:",inline"`
-			Metadata        metav1.ListMeta `json:"metadata"`
-			Items           []corev1.Node   `json:"items"`
-		}{metav1.TypeMeta{Kind: "List", APIVersion: "v1"}, metav1.ListMeta{ResourceVersion: n.ResourceVersion}, []corev1.Node{*n}})
+		return out.object(listOf([]corev1.Node{*n}, metav1.ListMeta{ResourceVersion: n.ResourceVersion}))
 	}
 	var header []string
 	if !f.noHeaders {

@@ -28,20 +28,20 @@ type forwardFlags struct {
 func (a *App) portForwardCommand() *cobra.Command {
 	f := &forwardFlags{}
 	c := &cobra.Command{
-		Use:   "port-forward POD [LOCAL:]REMOTE...",
+		Use:   "port-forward POD|TYPE/NAME [LOCAL:]REMOTE...",
 		Short: "Forward local ports to a pod",
 		Long: "Forward local ports to a pod, until it is interrupted. The connection is made inside the pod's network,\n" +
 			"so that servers are reached that listen on the pod's loopback only.",
-		Example: "  podstead port-forward web 9000:80\n  podstead port-forward pod/web :http 9090",
+		Example: "  podstead port-forward web 9000:80\n  podstead port-forward pod/web :http 9090\n  podstead port-forward svc/web 8080:80",
 		RunE: func(c *cobra.Command, args []string) error {
-			name, ports, err := podArg(args)
+			ref, ports, err := podRefArg(args)
 			switch {
 			case err != nil && len(args) > 0:
 				return err
 			case len(ports) == 0:
 				return errors.New("TYPE/NAME and list of ports are required for port-forward: podstead port-forward POD [LOCAL:]REMOTE...")
 			}
-			return a.portForward(c.Context(), f, f.key(name), ports)
+			return a.portForward(c.Context(), f, ref, ports)
 		},
 		ValidArgsFunction: a.completePods(&f.scope),
 	}
@@ -51,16 +51,21 @@ func (a *App) portForwardCommand() *cobra.Command {
 	return c
 }
 
-func (a *App) portForward(ctx context.Context, f *forwardFlags, key pod.Key, words []string) error {
+func (a *App) portForward(ctx context.Context, f *forwardFlags, ref pod.ObjectKey, words []string) error {
 	addresses, err := parseAddresses(f.addresses)
 	if err != nil {
 		return err
 	}
 	client := a.client()
 	defer client.Close()
-	p, err := client.Pod(ctx, key)
+	p, _, err := a.podOf(ctx, client, &f.scope, ref)
 	if err != nil {
 		return err
+	}
+	if ref.Kind == pod.KindService {
+		if words, err = serviceWords(ctx, client, f.key(ref.Name), words, p); err != nil {
+			return err
+		}
 	}
 	ports, err := forwardedPorts(words, p)
 	if err != nil {
@@ -76,7 +81,7 @@ func (a *App) portForward(ctx context.Context, f *forwardFlags, key pod.Key, wor
 	if err := refuseHostPorts(ports, pods.Items); err != nil {
 		return err
 	}
-	fw := &forwarder{app: a, client: client, key: key, places: make(chan struct{}, maxConnections)}
+	fw := &forwarder{app: a, client: client, key: f.key(p.Name), places: make(chan struct{}, maxConnections)}
 	if err := fw.listen(ctx, addresses, ports); err != nil {
 		return err
 	}

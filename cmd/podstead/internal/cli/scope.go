@@ -57,10 +57,6 @@ func podName(arg string) (string, error) {
 	if !typed {
 		return arg, nil
 	}
-	switch strings.ToLower(kind) {
-	case "svc", "service", "services":
-		return "", fmt.Errorf("%q is not a pod: there are no Services yet, want NAME or pod/NAME", arg)
-	}
 	if !isPods(kind) || name == "" {
 		return "", fmt.Errorf("%q is not a pod: got %s, want NAME or pod/NAME", arg, kind)
 	}

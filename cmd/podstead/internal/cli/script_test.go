@@ -48,9 +48,15 @@ func app(in io.Reader, out, errs io.Writer, env func(string) string) *App {
 
 // TestScripts runs each story of testdata against a daemon that knows the
 // pods of host.
-func TestScripts(t *testing.T) {
+func TestScripts(t *testing.T) { scripts(t, "testdata", daemon) }
+
+// TestWorkloadScripts does so against one that knows the workloads and
+// Services of shop.
+func TestWorkloadScripts(t *testing.T) { scripts(t, "testdata/workloads", shopDaemon) }
+
+func scripts(t *testing.T, dir string, daemon func() *apitest.Daemon) {
 	testscript.Run(t, testscript.Params{
-		Dir:           "testdata",
+		Dir:           dir,
 		Cmds:          map[string]func(*testscript.TestScript, bool, []string){"exitcode": exitCode},
 		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
 		Setup: func(env *testscript.Env) error {

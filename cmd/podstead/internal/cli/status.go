@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -12,7 +11,6 @@ import (
 
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
-	"sigs.k8s.io/yaml"
 
 	"github.com/podstead/podstead/api"
 	"github.com/podstead/podstead/cmd/podstead/internal/printer"
@@ -35,14 +33,10 @@ func (a *App) statusCommand() *cobra.Command {
 			switch output {
 			case "":
 				return writeStatus(a.Out, s, a.Now())
-			case "json":
-				out := json.NewEncoder(a.Out)
-				out.SetIndent("", "    ")
-				return out.Encode(s)
-			case "yaml":
-				text, err := yaml.Marshal(s)
+			case "json", "yaml":
+				text, err := marshal(s, output)
 				if err != nil {
-					return fmt.Errorf("write as YAML: %w", err)
+					return err
 				}
 				_, err = a.Out.Write(text)
 				return err
@@ -69,6 +63,8 @@ func writeStatus(w io.Writer, s *api.Status, now time.Time) error {
 		pods += fmt.Sprintf("; for %s they are stopped: %s", printer.Age(s.Draining.Since, now), printer.Clean(s.Draining.Reason))
 	}
 	fmt.Fprintf(t, "Pods:\t%s\n", pods)
+	fmt.Fprintf(t, "Workloads:\t%s\n", workloadsText(s.Workloads))
+	fmt.Fprintf(t, "Services:\t%d\n", s.Services)
 	fmt.Fprintf(t, "Requested:\t%s\n", requestedText(s))
 	writeDisk(t, s.Disk)
 	if err := t.Flush(); err != nil {
@@ -76,6 +72,9 @@ func writeStatus(w io.Writer, s *api.Status, now time.Time) error {
 	}
 	writeConfiguration(w, s.Configuration)
 	if err := writeSources(w, s.Sources, now); err != nil {
+		return err
+	}
+	if err := writeTroubles(w, s.Troubles); err != nil {
 		return err
 	}
 	return writeImages(w, s.Images, now)

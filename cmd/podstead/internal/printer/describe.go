@@ -22,7 +22,8 @@ func Describe(w io.Writer, d *api.Details, events []corev1.Event, now time.Time)
 	t := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	out := &page{w: t, now: now}
 	out.head(d)
-	out.problems(d)
+	out.wrong(d.Problems)
+	out.some("Notes", d.Notes)
 	out.containers("Init Containers", d.Pod.Spec.InitContainers, d.Pod.Status.InitContainerStatuses, d)
 	out.containers("Containers", d.Pod.Spec.Containers, d.Pod.Status.ContainerStatuses, d)
 	out.conditions(d.Pod)
@@ -97,11 +98,7 @@ func (p *page) head(d *api.Details) {
 	p.given(0, "Message", o.Status.Message)
 	p.line(0, "IP", o.Status.PodIP)
 	p.addresses(o.Status.PodIPs)
-	source := d.Origin.String()
-	if d.Origin.Source != "" {
-		source += " (source " + d.Origin.Source + ")"
-	}
-	p.line(0, "Source", source)
+	p.origin(d.Origin)
 	p.line(0, "Instance", fmt.Sprintf("%d, UID %s", d.Instance, o.UID))
 }
 
@@ -116,21 +113,16 @@ func (p *page) addresses(ips []corev1.PodIP) {
 	}
 }
 
-func (p *page) problems(d *api.Details) {
-	if len(d.Problems) > 0 {
+// wrong lists what is wrong with the manifest.
+func (p *page) wrong(problems []pod.Problem) {
+	if len(problems) > 0 {
 		p.printf(0, "Problems:\n")
 	}
-	for _, problem := range d.Problems {
+	for _, problem := range problems {
 		p.printf(1, "%s\n", Clean(problem.String()))
 		if problem.Consequence != "" {
 			p.printf(2, "%s\n", Clean(problem.Consequence))
 		}
-	}
-	if len(d.Notes) > 0 {
-		p.printf(0, "Notes:\n")
-	}
-	for _, note := range d.Notes {
-		p.printf(1, "%s\n", Clean(note))
 	}
 }
 

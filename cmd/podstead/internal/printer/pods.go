@@ -10,12 +10,15 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
+	"github.com/podstead/podstead/api"
 	"github.com/podstead/podstead/pod"
 )
 
 // Columns says which columns are shown beside the usual ones.
 type Columns struct {
 	Namespace, Wide, Labels bool
+	// Types puts the type before the name, as in deployment.apps/web.
+	Types bool
 	// LabelsOf are labels with a column of their own.
 	LabelsOf []string
 }
@@ -26,23 +29,38 @@ func PodHeader(c Columns) []string {
 	if c.Wide {
 		header = append(header, "IP", "NODE", "NOMINATED NODE", "READINESS GATES")
 	}
+	return c.header(header)
+}
+
+// PodRow shows one pod.
+func PodRow(p *corev1.Pod, c Columns, now time.Time) []string {
+	s := summarize(p)
+	row := []string{fmt.Sprintf("%d/%d", s.ready, s.total), s.status, s.restartText(now), Age(p.CreationTimestamp.Time, now)}
+	if c.Wide {
+		row = append(row, orNone(p.Status.PodIP), orNone(p.Spec.NodeName), orNone(p.Status.NominatedNodeName), readinessGates(p))
+	}
+	return c.row(p, row)
+}
+
+// header adds to the headings of a kind those that any object has.
+func (c Columns) header(header []string) []string {
 	for _, name := range c.LabelsOf {
 		header = append(header, strings.ToUpper(name[strings.LastIndex(name, "/")+1:]))
 	}
 	return c.frame("NAMESPACE", "LABELS", header)
 }
 
-// PodRow shows one pod.
-func PodRow(p *corev1.Pod, c Columns, now time.Time) []string {
-	s := summarize(p)
-	row := []string{p.Name, fmt.Sprintf("%d/%d", s.ready, s.total), s.status, s.restartText(now), Age(p.CreationTimestamp.Time, now)}
-	if c.Wide {
-		row = append(row, orNone(p.Status.PodIP), orNone(p.Spec.NodeName), orNone(p.Status.NominatedNodeName), readinessGates(p))
+// row adds the name and what else any object has to the cells of one.
+func (c Columns) row(o api.Object, cells []string) []string {
+	name := o.GetName()
+	if c.Types {
+		name = QualifiedName(o)
 	}
+	cells = append([]string{name}, cells...)
 	for _, name := range c.LabelsOf {
-		row = append(row, p.Labels[name])
+		cells = append(cells, o.GetLabels()[name])
 	}
-	return c.frame(p.Namespace, orNone(labels.Set(p.Labels).String()), row)
+	return c.frame(o.GetNamespace(), orNone(labels.Set(o.GetLabels()).String()), cells)
 }
 
 func (c Columns) frame(namespace, labels string, row []string) []string {

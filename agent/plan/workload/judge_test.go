@@ -1,13 +1,15 @@
 package workload_test
 
 import (
+	"encoding/json"
+	"fmt"
 	"math"
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/podstead/podstead/agent/plan/workload"
@@ -249,17 +251,59 @@ func lastGood(rec *workload.Record) *workload.Revision {
 	return nil
 }
 
-// judgeAgain: a decision is the same in whatever order pods are observed, and
-// changes nothing that it was given.
+// judgeAgain: a decision changes nothing that it is given. It is the same when
+// it is made again, in whatever order things were observed, and of a record
+// that was read from disk.
 func (w *world) judgeAgain() {
-	h, mirrored := w.have(), w.have()
+	h, want := w.have(), w.want()
+	before := snapshot(w.settings, want, h)
+	d := workload.Decide(w.settings, want, h, w.stamp())
+	if after := snapshot(w.settings, want, h); after != before {
+		w.violate("a decision changed what it was given:\n%s", cmp.Diff(before, after))
+	}
+	first := snapshot(d)
+	mirrored := w.have()
 	slices.Reverse(mirrored.Pods)
-	d := workload.Decide(w.settings, w.want(), h, w.stamp())
-	other := workload.Decide(w.settings, w.want(), mirrored, w.stamp())
-	if !reflect.DeepEqual(d, other) {
-		w.violate("the order in which pods were observed changed the decision")
+	slices.Reverse(mirrored.Taken)
+	if again := snapshot(workload.Decide(w.settings, want, mirrored, w.stamp())); again != first {
+		w.violate("it is decided otherwise again:\n%s", cmp.Diff(first, again))
 	}
-	if !reflect.DeepEqual(h, w.have()) {
-		w.violate("a decision changed what it was given")
+	if h.Record == nil {
+		return
 	}
+	read, err := readBack(h.Record)
+	if err != nil {
+		w.violate("the record can't be stored: %v", err)
+		return
+	}
+	h.Record = read
+	if again := snapshot(workload.Decide(w.settings, want, h, w.stamp())); again != first {
+		w.violate("it is decided otherwise of a record from disk:\n%s", cmp.Diff(first, again))
+	}
+}
+
+// snapshot writes values with all that they point to. It is the same for
+// values that mean the same.
+func snapshot(values ...any) string {
+	var text strings.Builder
+	for _, v := range values {
+		if h, is := v.(workload.Have); is { // maps with such keys have no JSON
+			fmt.Fprintf(&text, "%v\n%v\n", h.Images, h.Others)
+			h.Images, h.Others = nil, nil
+			v = h
+		}
+		out, err := json.Marshal(v)
+		fmt.Fprintf(&text, "%s %v\n", out, err)
+	}
+	return text.String()
+}
+
+// readBack stores a record and reads it.
+func readBack(rec *workload.Record) (*workload.Record, error) {
+	text, err := json.Marshal(rec)
+	if err != nil {
+		return nil, err
+	}
+	read := &workload.Record{}
+	return read, json.Unmarshal(text, read)
 }

@@ -1,7 +1,6 @@
 package workload_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -114,11 +113,17 @@ func (w *world) have() workload.Have {
 // decide makes decisions, judges them and carries them out until nothing new
 // comes of it at this moment. It returns when to wake.
 func (w *world) decide() pod.Moment {
-	if !w.keep {
+	if !w.keep && !w.runtimeDown {
 		w.ruling = w.form
 	}
-	const enough = 4
+	const (
+		enough      = 4
+		judgedAgain = 8 // of so many decisions one is
+	)
 	for round := 0; ; round++ {
+		if w.rounds%judgedAgain == 0 {
+			w.judgeAgain()
+		}
 		h := w.have()
 		d := workload.Decide(w.settings, w.want(), h, w.stamp())
 		if w.fault != nil {
@@ -127,9 +132,6 @@ func (w *world) decide() pod.Moment {
 		w.rounds++
 		w.judge(&h, &d)
 		changed := w.carryOut(&d)
-		if w.rounds%8 == 0 {
-			w.judgeAgain()
-		}
 		switch news := w.admit(); {
 		case !changed && !news:
 			return d.Wake
@@ -232,12 +234,8 @@ func (w *world) restart() {
 	if w.record == nil {
 		return
 	}
-	text, err := json.Marshal(w.record)
-	if err == nil {
-		w.record = &workload.Record{}
-		err = json.Unmarshal(text, w.record)
-	}
-	if err != nil {
+	var err error
+	if w.record, err = readBack(w.record); err != nil {
 		w.violate("the record can't be stored: %v", err)
 	}
 }

@@ -9,9 +9,9 @@ import (
 )
 
 // Decide decides what is wanted of one workload. The same values give the
-// same decision. Decided again at one moment, with what it ended told to stop
-// and what it added there, it gives nothing new after a few times: what ends
-// may make room for what waited.
+// same decision. It is all that is to be done before something is observed:
+// decided again at one moment, with what it ended told to stop, what it added
+// there and its record stored, nothing comes of it.
 func Decide(s Settings, w Want, h Have, now pod.Stamp) Decision {
 	object := w.Object
 	if w.Keep {
@@ -30,9 +30,7 @@ func Decide(s Settings, w Want, h Have, now pod.Stamp) Decision {
 	if !ok {
 		return Decision{Keep: true, Record: h.Record}
 	}
-	r := newDecider(s, sp, h, now)
-	r.decide()
-	return *r.Decision
+	return decideAll(s, sp, h, now)
 }
 
 // gone ends all pods of a workload that no source wants.
@@ -157,9 +155,11 @@ func (r *decider) readCommands() {
 // rollOut decides for the kinds that replace their pods.
 func (r *decider) rollOut() {
 	r.adopt()
-	// A failure that is found changes what is wanted, that the target, and that
-	// the pods: once to the last good revision, which is not judged.
-	for range 3 {
+	// What is found of the target, that it failed or is good, changes which
+	// revision is wanted, that the target, and that the pods: once to the last
+	// good revision, which can't fail but be good at once.
+	const most = 4
+	for range most {
 		if r.where.runs {
 			r.declare()
 			r.aim()
@@ -214,7 +214,6 @@ func (r *decider) finish() {
 	}
 	slices.SortFunc(r.Pods, func(a, b *pod.Desired) int { return cmp.Compare(a.Key.Name, b.Key.Name) })
 	slices.SortFunc(r.Ended, func(a, b Ended) int { return cmp.Compare(a.Key.Name, b.Key.Name) })
-	r.countEvents()
 	r.status()
 	r.Plan = append(r.Plan, r.plan()...)
 }

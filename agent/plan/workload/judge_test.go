@@ -105,6 +105,7 @@ func (w *world) judge(h *workload.Have, d *workload.Decision) {
 	w.judgeNew(h, d, n)
 	w.judgeEnded(h, d, n)
 	w.remember(d.Record)
+	w.judgeFollowing(h, d)
 }
 
 // judgeNumber: never above the surge, never below the available ones that have
@@ -280,6 +281,52 @@ func (w *world) judgeAgain() {
 	if again := snapshot(workload.Decide(w.settings, want, h, w.stamp())); again != first {
 		w.violate("it is decided otherwise of a record from disk:\n%s", cmp.Diff(first, again))
 	}
+}
+
+// judgeFollowing: a decision is all that is to be done before something is
+// observed. Made again when what it ended stops, what it added is there and
+// its record is stored, nothing comes of it.
+func (w *world) judgeFollowing(h *workload.Have, d *workload.Decision) {
+	next := w.following(h, d)
+	again := workload.Decide(w.settings, w.want(), next, w.stamp())
+	before, after := podNames(d), podNames(&again)
+	if len(again.Ended) > 0 || !slices.Equal(before, after) {
+		w.violate("decided again it ends %v, and of the pods %v become %v", again.Ended, before, after)
+	}
+	if again.Store || len(again.Events) > 0 {
+		w.violate("decided again it says %v, and stores %v:\n%s", again.Events, again.Store, cmp.Diff(snapshot(d.Record), snapshot(again.Record)))
+	}
+}
+
+// following is what there is when a decision was carried out, and nothing else
+// was observed.
+func (w *world) following(h *workload.Have, d *workload.Decision) workload.Have {
+	next := *h
+	next.Record, next.Shown, next.Pods = d.Record, &d.Status, nil
+	label := workload.HashLabel(w.ruling.kind)
+	for _, p := range h.Pods {
+		if !p.Stopping && !wants(d, p.Key) {
+			p.Stopping, p.Ready = true, pod.Stamp{}
+		}
+		next.Pods = append(next.Pods, p)
+	}
+	for _, o := range d.Pods {
+		if !slices.ContainsFunc(h.Pods, func(p workload.Pod) bool { return p.Key == o.Key }) {
+			next.Pods = append(next.Pods, workload.Pod{Key: o.Key, Revision: o.Pod.Labels[label], Desired: o})
+		}
+	}
+	if w.capacity > 0 {
+		next.Free = w.free(len(next.Pods))
+	}
+	return next
+}
+
+func podNames(d *workload.Decision) []string {
+	var names []string
+	for _, o := range d.Pods {
+		names = append(names, o.Key.Name)
+	}
+	return names
 }
 
 // snapshot writes values with all that they point to. It is the same for

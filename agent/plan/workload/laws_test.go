@@ -66,8 +66,8 @@ func randomForm(t *rapid.T, kind pod.Kind) form {
 	f := form{kind: kind, deadline: 60, watch: rapid.SampledFrom([]int{0, 30}).Draw(t, "watch")}
 	f.image = rapid.SampledFrom(images).Draw(t, "image")
 	f.replicas = int32(rapid.IntRange(0, 5).Draw(t, "replicas"))
-	f.surge = rapid.SampledFrom([]string{"", "0", "1", "50%"}).Draw(t, "surge")
-	f.missing = rapid.SampledFrom([]string{"", "0", "1", "50%"}).Draw(t, "missing")
+	f.surge = rapid.SampledFrom([]string{"", "0", "1", "50%", "100%", "10"}).Draw(t, "surge")
+	f.missing = rapid.SampledFrom([]string{"", "0", "1", "50%", "100%", "10"}).Draw(t, "missing")
 	f.minReady = int32(rapid.SampledFrom([]int{0, 0, 10}).Draw(t, "minReady"))
 	f.paused, f.recreate, f.onDelete, f.keep = one("paused", 12), one("recreate", 8), one("onDelete", 8), one("keep", 8)
 	if kind == pod.KindDaemonSet {

@@ -104,10 +104,14 @@ func (w *world) have() workload.Have {
 		h.Pods = append(h.Pods, o)
 	}
 	if w.capacity > 0 {
-		free := resource.NewMilliQuantity(int64(w.capacity-len(w.pods))*100, resource.DecimalSI)
-		h.Free = corev1.ResourceList{corev1.ResourceCPU: *free}
+		h.Free = w.free(len(w.pods))
 	}
 	return h
+}
+
+// free is what is left beside so many pods.
+func (w *world) free(pods int) corev1.ResourceList {
+	return corev1.ResourceList{corev1.ResourceCPU: *resource.NewMilliQuantity(int64(w.capacity-pods)*100, resource.DecimalSI)}
 }
 
 // decide makes decisions, judges them and carries them out until nothing new

@@ -42,9 +42,6 @@ func (w *world) limits(n int) (surge, missing int) {
 	if f.recreate {
 		return 0, n
 	}
-	if f.onDelete {
-		return 0, min(n, 1)
-	}
 	daemon := f.kind == pod.KindDaemonSet
 	share := func(text string, round func(float64) float64, left string) int {
 		if text == "" {
@@ -182,6 +179,9 @@ func (w *world) judgeNew(h *workload.Have, d *workload.Decision, n int) {
 func (w *world) judgeEnded(h *workload.Have, d *workload.Decision, n int) {
 	target := d.Record.Revision(d.Record.Target)
 	surge, _ := w.limits(n)
+	if w.apart(h, d.Record, n) {
+		surge = 0
+	}
 	live, fresh := 0, 0
 	for i := range h.Pods {
 		if p := &h.Pods[i]; !p.Stopping {
@@ -204,7 +204,7 @@ func (w *world) judgeEnded(h *workload.Have, d *workload.Decision, n int) {
 		if !h.Images[image].Present {
 			w.violate("%s ends for %s, which is not here", p.Key, image.Name)
 		}
-		if w.ruling.onDelete {
+		if drift := d.Record.Drift; w.ruling.onDelete && drift.RestartedAt == "" && drift.Undo == "" && !d.Record.Rollout.Rollback {
 			w.violate("%s ends although the strategy is OnDelete", p.Key)
 		}
 	}
@@ -233,6 +233,9 @@ func templateKey(spec corev1.PodSpec, annotations map[string]string) string {
 	key := c.Image + " " + annotations[workload.RestartedAtAnnotation]
 	if len(c.Env) > 0 {
 		key += " " + c.Env[0].Value
+	}
+	if c.ImagePullPolicy == corev1.PullAlways {
+		key += " always"
 	}
 	if len(c.Ports) > 0 {
 		key += " port"

@@ -38,7 +38,9 @@ type world struct {
 	// seconds and stays so.
 	behaviours map[string]behaviour
 	// absent are images that the registry does not have; local ones are here.
+	// While it hangs it never answers.
 	absent, local map[string]bool
+	hangs         bool
 	fetched       map[workload.Image]workload.Fetched
 	fetching      map[workload.Image]pod.Moment
 	// capacity is how many pods fit; 0 for no limit.
@@ -190,7 +192,12 @@ func (w *world) carryOut(d *workload.Decision) bool {
 		changed = true
 	}
 	for _, f := range d.Fetch {
-		if _, under := w.fetching[f.Image]; !under && (w.fetched[f.Image].Problem == "" || !w.absent[f.Name]) {
+		if w.local[f.Name] && f.Policy != corev1.PullAlways {
+			changed = changed || !w.fetched[f.Image].Present
+			w.fetched[f.Image] = workload.Fetched{Present: true}
+			continue
+		}
+		if _, under := w.fetching[f.Image]; !under && !w.hangs && (w.fetched[f.Image].Problem == "" || !w.absent[f.Name]) {
 			w.fetching[f.Image] = w.now.Add(3 * time.Second)
 		}
 	}

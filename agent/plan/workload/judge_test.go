@@ -42,6 +42,9 @@ func (w *world) limits(n int) (surge, missing int) {
 	if f.recreate {
 		return 0, n
 	}
+	if f.onDelete { // the form gives no bounds then
+		return 0, min(n, 1)
+	}
 	daemon := f.kind == pod.KindDaemonSet
 	share := func(text string, round func(float64) float64, left string) int {
 		if text == "" {
@@ -169,7 +172,8 @@ func (w *world) judgeNew(h *workload.Have, d *workload.Decision, n int) {
 				w.violate("%s is started beside %s", o.Key, p.Key)
 			}
 		}
-		if w.failed[templateKey(o.Pod.Spec, o.Pod.Annotations)] && !w.ruling.keep && h.Record != nil && hash != h.Record.Target && lastGood(h.Record) != nil {
+		rev := d.Record.Revision(hash)
+		if rev != nil && w.failed[templateKey(rev.Template.Spec, rev.Template.Annotations)] && !w.ruling.keep && h.Record != nil && hash != h.Record.Target && lastGood(h.Record) != nil {
 			w.violate("%s is started, whose revision failed before", o.Key)
 		}
 	}

@@ -98,10 +98,12 @@ func (r *decider) room(o order, open bool) int {
 
 // awaitsHand tells whether pods stay until somebody ends them. Nobody deletes
 // pods of a workload here as kubectl would: restart and undo are the hand that
-// OnDelete waits for, and a rollback takes back what they did.
+// OnDelete waits for, once what they ask for is the target, and a rollback
+// takes back what they did.
 func (r *decider) awaitsHand() bool {
 	drift := r.rec.Drift
-	return r.onDelete && drift.RestartedAt == "" && drift.Undo == "" && !r.rec.Rollout.Rollback
+	asked := (drift.RestartedAt != "" || drift.Undo != "") && r.rec.Target == r.declared
+	return r.onDelete && !asked && !r.rec.Rollout.Rollback
 }
 
 // makeWay ends one old pod if that may be: first those that are not available

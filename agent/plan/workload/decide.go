@@ -155,11 +155,9 @@ func (r *decider) readCommands() {
 // rollOut decides for the kinds that replace their pods.
 func (r *decider) rollOut() {
 	r.adopt()
-	// What is found of the target, that it failed or is good, changes which
-	// revision is wanted, that the target, and that the pods: once to the last
-	// good revision, which can't fail but be good at once.
-	const most = 4
-	for range most {
+	// A failure that is found changes what is wanted, that the target, and that
+	// the pods: once to the last good revision, which is not judged.
+	for range 3 {
 		if r.where.runs {
 			r.declare()
 			r.aim()

@@ -10,8 +10,8 @@ import (
 )
 
 // judge follows the rollout of the target: how far it came, whether it is
-// complete, good, or has failed. It reports true when it was found to have
-// failed or to be good, on which the target may change.
+// complete, good, or has failed. It reports true when a failure was found, on
+// which the target may change.
 func (r *decider) judge() bool {
 	if r.rec.Revision(r.rec.Target) == nil || r.rec.Rollout.Settled && r.rec.Rollout.Marks.Wanted == r.n {
 		return false
@@ -30,7 +30,8 @@ func (r *decider) judge() bool {
 	if failure != nil && r.fail(failure) {
 		return true
 	}
-	return r.settle()
+	r.settle()
+	return false
 }
 
 // mark notes how far the rollout came. The deadline counts from when it last
@@ -190,21 +191,20 @@ func (r *decider) consequence() string {
 }
 
 // settle finds that the target is good: it ran ready through its watch window.
-func (r *decider) settle() bool {
+func (r *decider) settle() {
 	ro := &r.rec.Rollout
 	if ro.Complete.IsZero() || ro.Settled || r.frozen {
-		return false
+		return
 	}
 	if at := ro.Complete.Moment.Add(r.watch); r.now.Moment < at {
 		r.wakeAt(at)
-		return false
+		return
 	}
 	target := r.rec.Revision(r.rec.Target)
 	ro.Settled, ro.Crashes = true, nil
 	target.Good, target.Failure = true, nil
 	r.Store = true
 	r.say(normal, "RolloutComplete", fmt.Sprintf("%s is good: %s ready, %s watched", r.describe(target), plural(r.n, "pod", "pods"), r.watch))
-	return true
 }
 
 // The bounds of what is kept of a failure.

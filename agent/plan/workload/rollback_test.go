@@ -136,6 +136,28 @@ func TestRollbackIsNotJudged(t *testing.T) {
 	}
 }
 
+// TestOldCrashes: what a pod crashed before its revision became the target
+// again does not count.
+func TestOldCrashes(t *testing.T) {
+	f := web("app:0", 1)
+	w := good(t, f)
+	for range 4 {
+		w.crash(w.pods[0])
+		w.advance(time.Minute)
+	}
+	w.behaviours["app:1"] = behaviour{ready: 30 * time.Second}
+	next := f
+	next.image = "app:1"
+	w.set(next)
+	w.advance(10 * time.Second)
+	w.set(f)
+	w.advance(5 * time.Minute)
+	w.check(t, "back again", "app:0=1/1")
+	if w.said("RolloutFailed") != 0 || w.said("RolloutStarted") != 2 {
+		t.Errorf("events %q", w.events)
+	}
+}
+
 // TestRollbackOff: with the annotation, what failed stays.
 func TestRollbackOff(t *testing.T) {
 	f := web("app:0", 1)

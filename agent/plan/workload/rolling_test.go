@@ -187,9 +187,12 @@ func TestStopFirstScaledUp(t *testing.T) {
 	f := web("app:0", 1)
 	f.recreate = true
 	w := good(t, f)
-	f.image, f.replicas = "app:1", 3
+	f.image = "app:1"
 	w.set(f)
 	w.advance(4 * time.Second)
+	f.replicas = 3
+	w.set(f)
+	w.advance(time.Second)
 	w.check(t, "while the old one stops", "")
 	w.advance(w.grace)
 	w.check(t, "when it is gone", "app:1=0/3")

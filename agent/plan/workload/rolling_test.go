@@ -194,7 +194,7 @@ func TestStopFirstScaledUp(t *testing.T) {
 	w.set(f)
 	w.advance(time.Second)
 	w.check(t, "while the old one stops", "")
-	w.advance(w.grace)
+	w.advance(w.grace - time.Second)
 	w.check(t, "when it is gone", "app:1=0/3")
 	w.advance(time.Minute)
 	w.check(t, "at the end", "app:1=3/3")

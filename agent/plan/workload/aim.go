@@ -136,7 +136,7 @@ func (r *decider) imagesOf(rev *Revision) gate {
 		if f.Present || r.fetches(image) {
 			continue
 		}
-		r.Fetch = append(r.Fetch, Fetch{Image: image, Policy: c.ImagePullPolicy, Secrets: rev.Template.Spec.ImagePullSecrets})
+		r.Fetch = append(r.Fetch, Fetch{Image: image, Policy: r.pullPolicy(rev, c), Secrets: rev.Template.Spec.ImagePullSecrets})
 		if f.Problem != "" {
 			problems = append(problems, fmt.Sprintf("image %s can't be had: %s", c.Image, f.Problem))
 		} else {
@@ -167,8 +167,8 @@ func (r *decider) portsOf(rev *Revision) gate {
 }
 
 // roomFor looks whether one more pod of a revision fits, or would in the place
-// of one that runs; none is asked for where one of it runs. What is on its way out may make room as well, and what
-// can't start has none.
+// of one that runs; none is asked for where one of it runs. What is on its way
+// out may make room as well, and what can't start has none.
 func (r *decider) roomFor(rev *Revision) gate {
 	asked := requests(&rev.Template.Spec)
 	free := r.have.Free

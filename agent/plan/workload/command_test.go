@@ -190,17 +190,3 @@ func TestPlacement(t *testing.T) {
 		})
 	}
 }
-
-// TestOnDelete: a DaemonSet's pod is replaced when somebody ended the old one.
-func TestOnDelete(t *testing.T) {
-	f := web("app:0", 1)
-	f.kind, f.onDelete = pod.KindDaemonSet, true
-	w := good(t, f)
-	f.image = "app:1"
-	w.set(f)
-	w.advance(time.Hour)
-	w.check(t, "nobody ended it", "app:0=1/1")
-	w.pods = nil
-	w.advance(time.Minute)
-	w.check(t, "it was ended", "app:1=1/1")
-}

@@ -9,9 +9,9 @@ import (
 )
 
 // Decide decides what is wanted of one workload. The same values give the
-// same decision. Decided again at one moment, with what it ended told to stop
-// and what it added there, it gives nothing new after a few times: what ends
-// may make room for what waited.
+// same decision. It is all that is to be done before something is observed:
+// decided again at one moment, with what it ended told to stop, what it added
+// there and its record stored, nothing comes of it.
 func Decide(s Settings, w Want, h Have, now pod.Stamp) Decision {
 	object := w.Object
 	if w.Keep {
@@ -30,9 +30,7 @@ func Decide(s Settings, w Want, h Have, now pod.Stamp) Decision {
 	if !ok {
 		return Decision{Keep: true, Record: h.Record}
 	}
-	r := newDecider(s, sp, h, now)
-	r.decide()
-	return *r.Decision
+	return decideAll(s, sp, h, now)
 }
 
 // gone ends all pods of a workload that no source wants.
@@ -214,7 +212,6 @@ func (r *decider) finish() {
 	}
 	slices.SortFunc(r.Pods, func(a, b *pod.Desired) int { return cmp.Compare(a.Key.Name, b.Key.Name) })
 	slices.SortFunc(r.Ended, func(a, b Ended) int { return cmp.Compare(a.Key.Name, b.Key.Name) })
-	r.countEvents()
 	r.status()
 	r.Plan = append(r.Plan, r.plan()...)
 }

@@ -19,7 +19,9 @@
 //     it can be had, or the last good one when that failed.
 //   - order.go: start-first or stop-first, from the facts.
 //   - roll.go: which pods are added and ended now.
+//   - pull.go: which pods and fetches may ask a registry.
 //   - judge.go: how far the rollout came, and whether it failed.
+//   - following.go: the decision made again on its own outcome.
 //   - status.go and words.go: what people see.
 //
 // The rules of rollouts:
@@ -40,6 +42,10 @@
 //     of the host that both may write to, if only one pod is wanted: with
 //     several, pods share it anyway. Where only requests don't fit twice, one
 //     pod at a time makes way.
+//     With OnDelete a change of the manifest replaces no pod. There is no
+//     command here that deletes one, so the commands restart and undo do, in
+//     the order of the rolling update, and so does a rollback. A pod that is
+//     gone for another reason is followed by one of the target.
 //  4. A revision fails when its pods could become available and come no
 //     further for the progress deadline, when one of them crashes CrashLimit
 //     times, or when more of them than may be missing turn unready in the
@@ -51,6 +57,9 @@
 //     one: not when the manifest comes back to it, and not by undo. Restart
 //     makes another revision of the same template, so it is tried once more. A
 //     rollback is not judged: what ails the last good one too lies elsewhere.
+//     It asks no registry, with imagePullPolicy Always either, if the images
+//     are here: its pods have IfNotPresent. So it is for undo, but not for a
+//     manifest that comes back to a good revision.
 //  6. What people change against the manifest holds until its spec changes.
 //     Restarting is no difference that could be taken back: the restarted pods
 //     stay.

@@ -66,8 +66,8 @@ func randomForm(t *rapid.T, kind pod.Kind) form {
 	f := form{kind: kind, deadline: 60, watch: rapid.SampledFrom([]int{0, 30}).Draw(t, "watch")}
 	f.image = rapid.SampledFrom(images).Draw(t, "image")
 	f.replicas = int32(rapid.IntRange(0, 5).Draw(t, "replicas"))
-	f.surge = rapid.SampledFrom([]string{"", "0", "1", "50%"}).Draw(t, "surge")
-	f.missing = rapid.SampledFrom([]string{"", "0", "1", "50%"}).Draw(t, "missing")
+	f.surge = rapid.SampledFrom([]string{"", "0", "1", "50%", "100%", "10"}).Draw(t, "surge")
+	f.missing = rapid.SampledFrom([]string{"", "0", "1", "50%", "100%", "10"}).Draw(t, "missing")
 	f.minReady = int32(rapid.SampledFrom([]int{0, 0, 10}).Draw(t, "minReady"))
 	f.paused, f.recreate, f.onDelete, f.keep = one("paused", 12), one("recreate", 8), one("onDelete", 8), one("keep", 8)
 	if kind == pod.KindDaemonSet {
@@ -78,6 +78,7 @@ func randomForm(t *rapid.T, kind pod.Kind) form {
 	if one("history", 6) {
 		f.history = 1
 	}
+	f.imagePullPolicy = rapid.SampledFrom([]corev1.PullPolicy{"", "", corev1.PullAlways}).Draw(t, "pull")
 	switch rapid.IntRange(0, 9).Draw(t, "special") {
 	case 0:
 		f.hostPort, f.replicas = 8080, min(f.replicas, 1)
@@ -99,7 +100,7 @@ func randomForm(t *rapid.T, kind pod.Kind) form {
 func disturb(t *rapid.T, w *world) {
 	switch event := rapid.SampledFrom([]string{
 		"manifest", "manifest", "manifest", "image", "image", "image", "image", "crash", "vanish", "registry", "registry",
-		"command", "command", "command", "restart", "record", "reboot", "runtime", "keep", "gone", "elsewhere", "nothing",
+		"command", "command", "command", "hang", "restart", "record", "reboot", "runtime", "keep", "gone", "elsewhere", "nothing",
 	}).Draw(t, "event"); event {
 	case "manifest":
 		w.set(randomForm(t, w.form.kind))
@@ -120,6 +121,8 @@ func disturb(t *rapid.T, w *world) {
 	case "registry":
 		image := rapid.SampledFrom(images).Draw(t, "image")
 		w.absent[image] = !w.absent[image]
+	case "hang":
+		w.hangs = !w.hangs
 	case "command":
 		randomCommand(t, w)
 	case "restart":
@@ -158,7 +161,7 @@ func randomCommand(t *rapid.T, w *world) {
 
 // converge lets time pass undisturbed and looks how it ends.
 func (w *world) converge() {
-	w.runtimeDown, w.keep, w.absent = false, false, map[string]bool{}
+	w.runtimeDown, w.keep, w.hangs, w.absent = false, false, false, map[string]bool{}
 	w.decide()
 	if w.record != nil && w.paused(w.record) {
 		if _, err := w.command(pod.RolloutCommand{Verb: pod.RolloutResume}); err != nil {

@@ -112,7 +112,10 @@ func (r *decider) build(rev *Revision, name string) *pod.Desired {
 		p.Labels = with(t.Labels, r.hashLabel, rev.Hash)
 	}
 	if r.object.Kind == pod.KindDeployment {
-		p.Annotations = with(t.Annotations, RevisionAnnotation, strconv.FormatInt(rev.Number, 10))
+		p.Annotations = with(p.Annotations, RevisionAnnotation, strconv.FormatInt(rev.Number, 10))
+	}
+	if r.returns(rev) {
+		pullNothing(p)
 	}
 	key := pod.Key{Namespace: p.Namespace, Name: name}
 	return &pod.Desired{Key: key, Pod: p, Origin: r.object.Origin}
@@ -156,15 +159,6 @@ func with(m map[string]string, key, value string) map[string]string {
 	maps.Copy(out, m)
 	out[key] = value
 	return out
-}
-
-// templateOf reads the template back that a pod was made of.
-func templateOf(p *corev1.Pod, hashLabel string) *corev1.PodTemplateSpec {
-	t := &corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Finalizers: p.Finalizers}, Spec: p.Spec}
-	t.Labels, t.Annotations = maps.Clone(p.Labels), maps.Clone(p.Annotations)
-	delete(t.Labels, hashLabel)
-	delete(t.Annotations, RevisionAnnotation)
-	return t
 }
 
 // describe names a revision for people.

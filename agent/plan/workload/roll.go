@@ -96,10 +96,20 @@ func (r *decider) room(o order, open bool) int {
 	return room
 }
 
+// awaitsHand tells whether pods stay until somebody ends them. Nobody deletes
+// pods of a workload here as kubectl would: restart and undo are the hand that
+// OnDelete waits for, once what they ask for is the target, and a rollback
+// takes back what they did.
+func (r *decider) awaitsHand() bool {
+	drift := r.rec.Drift
+	asked := (drift.RestartedAt != "" || drift.Undo != "") && r.rec.Target == r.declared
+	return r.onDelete && !asked && !r.rec.Rollout.Rollback
+}
+
 // makeWay ends one old pod if that may be: first those that are not available
 // anyway, then as many as may be missing.
 func (r *decider) makeWay(o order, open bool) bool {
-	if !open || r.onDelete {
+	if !open || r.awaitsHand() {
 		return false
 	}
 	least := max(r.n-o.missing, 0)

@@ -106,6 +106,58 @@ func TestBlockedPodsAreNoFailure(t *testing.T) {
 	w.check(t, "with room", "app:1=1/1")
 }
 
+// TestBlockedFromTheBeginning: pods that were made and can't start are no
+// failure either.
+func TestBlockedFromTheBeginning(t *testing.T) {
+	w := newWorld(web("app:0", 2))
+	w.absent["app:0"] = true
+	w.advance(time.Hour)
+	if len(w.pods) != 2 || w.pods[0].blocked == "" || w.said("RolloutFailed") != 0 {
+		t.Errorf("there are %q, events %q", w.census(), w.events)
+	}
+	w.absent["app:0"] = false
+	w.advance(2 * time.Minute)
+	w.check(t, "with the image", "app:0=2/2")
+}
+
+// TestRollbackIsNotJudged: what ails the last good revision too lies
+// elsewhere. It stays what is gone back to.
+func TestRollbackIsNotJudged(t *testing.T) {
+	f := web("app:0", 2)
+	f.recreate = true
+	w := good(t, f)
+	w.behaviours["app:0"], w.behaviours["app:1"] = behaviour{never: true}, behaviour{never: true}
+	f.image = "app:1"
+	w.set(f)
+	w.advance(time.Hour)
+	w.check(t, "both are ill", "app:0=0/2")
+	if target := w.record.Revision(w.record.Target); !target.Good || target.Failure != nil || w.said("RolloutFailed") != 1 {
+		t.Errorf("the target is %+v, events %q", target, w.events)
+	}
+}
+
+// TestOldCrashes: what a pod crashed before its revision became the target
+// again does not count.
+func TestOldCrashes(t *testing.T) {
+	f := web("app:0", 1)
+	w := good(t, f)
+	for range 4 {
+		w.crash(w.pods[0])
+		w.advance(time.Minute)
+	}
+	w.behaviours["app:1"] = behaviour{ready: 30 * time.Second}
+	next := f
+	next.image = "app:1"
+	w.set(next)
+	w.advance(10 * time.Second)
+	w.set(f)
+	w.advance(5 * time.Minute)
+	w.check(t, "back again", "app:0=1/1")
+	if w.said("RolloutFailed") != 0 || w.said("RolloutStarted") != 2 {
+		t.Errorf("events %q", w.events)
+	}
+}
+
 // TestRollbackOff: with the annotation, what failed stays.
 func TestRollbackOff(t *testing.T) {
 	f := web("app:0", 1)

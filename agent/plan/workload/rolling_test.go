@@ -182,6 +182,24 @@ func TestStopFirst(t *testing.T) {
 	}
 }
 
+// TestStopFirstScaledUp: more pods than there were wait for the old ones too.
+func TestStopFirstScaledUp(t *testing.T) {
+	f := web("app:0", 1)
+	f.recreate = true
+	w := good(t, f)
+	f.image = "app:1"
+	w.set(f)
+	w.advance(4 * time.Second)
+	f.replicas = 3
+	w.set(f)
+	w.advance(time.Second)
+	w.check(t, "while the old one stops", "")
+	w.advance(w.grace - time.Second)
+	w.check(t, "when it is gone", "app:1=0/3")
+	w.advance(time.Minute)
+	w.check(t, "at the end", "app:1=3/3")
+}
+
 // TestPullBeforeStop: an image that is missing stops nothing, not even with
 // Recreate; what runs is replaced as soon as it is there.
 func TestPullBeforeStop(t *testing.T) {
@@ -238,6 +256,22 @@ func TestNoRoomForTwo(t *testing.T) {
 	w.check(t, "first", "app:0=1/1")
 	w.advance(5 * time.Minute)
 	w.check(t, "at the end", "app:1=2/2")
+}
+
+// TestScaleDownEndsTheIll: of pods of one revision those that are not
+// available end first.
+func TestScaleDownEndsTheIll(t *testing.T) {
+	for ill := range 3 {
+		f := web("app:0", 3)
+		w := good(t, f)
+		w.behaviours["app:0"] = behaviour{never: true}
+		w.crash(w.pods[ill])
+		w.advance(time.Minute)
+		f.replicas = 2
+		w.set(f)
+		w.advance(time.Minute)
+		w.check(t, "scaled down", "app:0=2/2")
+	}
 }
 
 func TestReplicaSetKeepsItsNumber(t *testing.T) {

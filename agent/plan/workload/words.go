@@ -15,15 +15,15 @@ const (
 	warning = corev1.EventTypeWarning
 )
 
-// countEvents tells of pods that are added and ended, as Kubernetes' own
-// controllers do.
-func (r *decider) countEvents() {
+// countEvents tells of pods that are added to those before and ended, as
+// Kubernetes' own controllers do.
+func (r *decider) countEvents(before []Pod) {
 	if r.object.Kind == pod.KindDeployment {
-		r.scalingEvents()
+		r.scalingEvents(before)
 		return
 	}
 	for _, m := range r.members {
-		if !m.made {
+		if !has(before, m.Key) {
 			r.say(normal, "SuccessfulCreate", "Created pod: "+m.Key.Name)
 		}
 	}
@@ -32,10 +32,10 @@ func (r *decider) countEvents() {
 	}
 }
 
-func (r *decider) scalingEvents() {
+func (r *decider) scalingEvents(pods []Pod) {
 	before, after := map[string]int{}, map[string]int{}
-	for i := range r.have.Pods {
-		if p := &r.have.Pods[i]; !p.Stopping {
+	for i := range pods {
+		if p := &pods[i]; !p.Stopping {
 			before[p.Revision]++
 		}
 	}

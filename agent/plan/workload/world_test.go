@@ -1,7 +1,6 @@
 package workload_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -39,7 +38,9 @@ type world struct {
 	// seconds and stays so.
 	behaviours map[string]behaviour
 	// absent are images that the registry does not have; local ones are here.
+	// While it hangs it never answers.
 	absent, local map[string]bool
+	hangs         bool
 	fetched       map[workload.Image]workload.Fetched
 	fetching      map[workload.Image]pod.Moment
 	// capacity is how many pods fit; 0 for no limit.
@@ -105,20 +106,30 @@ func (w *world) have() workload.Have {
 		h.Pods = append(h.Pods, o)
 	}
 	if w.capacity > 0 {
-		free := resource.NewMilliQuantity(int64(w.capacity-len(w.pods))*100, resource.DecimalSI)
-		h.Free = corev1.ResourceList{corev1.ResourceCPU: *free}
+		h.Free = w.free(len(w.pods))
 	}
 	return h
+}
+
+// free is what is left beside so many pods.
+func (w *world) free(pods int) corev1.ResourceList {
+	return corev1.ResourceList{corev1.ResourceCPU: *resource.NewMilliQuantity(int64(w.capacity-pods)*100, resource.DecimalSI)}
 }
 
 // decide makes decisions, judges them and carries them out until nothing new
 // comes of it at this moment. It returns when to wake.
 func (w *world) decide() pod.Moment {
-	if !w.keep {
+	if !w.keep && !w.runtimeDown {
 		w.ruling = w.form
 	}
-	const enough = 4
+	const (
+		enough      = 4
+		judgedAgain = 8 // of so many decisions one is
+	)
 	for round := 0; ; round++ {
+		if w.rounds%judgedAgain == 0 {
+			w.judgeAgain()
+		}
 		h := w.have()
 		d := workload.Decide(w.settings, w.want(), h, w.stamp())
 		if w.fault != nil {
@@ -127,9 +138,6 @@ func (w *world) decide() pod.Moment {
 		w.rounds++
 		w.judge(&h, &d)
 		changed := w.carryOut(&d)
-		if w.rounds%8 == 0 {
-			w.judgeAgain()
-		}
 		switch news := w.admit(); {
 		case !changed && !news:
 			return d.Wake
@@ -184,7 +192,12 @@ func (w *world) carryOut(d *workload.Decision) bool {
 		changed = true
 	}
 	for _, f := range d.Fetch {
-		if _, under := w.fetching[f.Image]; !under && (w.fetched[f.Image].Problem == "" || !w.absent[f.Name]) {
+		if w.local[f.Name] && f.Policy != corev1.PullAlways {
+			changed = changed || !w.fetched[f.Image].Present
+			w.fetched[f.Image] = workload.Fetched{Present: true}
+			continue
+		}
+		if _, under := w.fetching[f.Image]; !under && !w.hangs && (w.fetched[f.Image].Problem == "" || !w.absent[f.Name]) {
 			w.fetching[f.Image] = w.now.Add(3 * time.Second)
 		}
 	}
@@ -232,12 +245,8 @@ func (w *world) restart() {
 	if w.record == nil {
 		return
 	}
-	text, err := json.Marshal(w.record)
-	if err == nil {
-		w.record = &workload.Record{}
-		err = json.Unmarshal(text, w.record)
-	}
-	if err != nil {
+	var err error
+	if w.record, err = readBack(w.record); err != nil {
 		w.violate("the record can't be stored: %v", err)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/podstead/podstead/agent/plan/workload"
 	"github.com/podstead/podstead/pod"
 )
@@ -67,6 +69,8 @@ func (w *world) admit() bool {
 		}
 		before := p.blocked
 		switch {
+		case w.hangs && (!w.local[p.image()] || p.desired.Pod.Spec.Containers[0].ImagePullPolicy == corev1.PullAlways):
+			p.blocked = "the registry does not answer"
 		case w.absent[p.image()] && !w.local[p.image()]:
 			p.blocked = "image can't be pulled"
 		case w.capacity > 0 && running >= w.capacity:

@@ -28,7 +28,7 @@ func pages() []page {
 	return []page{
 		{path: "/metrics", about: "podstead's own, and the kubelet's as far as they can be filled truthfully. The metrics of Go (`go_*`) and of the process (`process_*`) come with it.",
 			families: slices.Concat(ownFamilies(), kubeletFamilies()), disk: true, process: true},
-		{path: "/metrics/cadvisor", about: "What containers and pods use, under cAdvisor's names. A pod's own rows have no container and no image.",
+		{path: "/metrics/cadvisor", about: "What containers and pods use, under cAdvisor's names. A pod's own rows have no container and no image; of a pod there are processor time and throttling, memory in use, kills, threads, pressure and the network, and everything else of its containers alone.",
 			families: cadvisorFamilies(), stats: true, disk: true, limits: true, textOnly: true},
 		{path: "/metrics/resource", about: "The same in short, for readers such as metrics-server.", families: resourceFamilies(), usage: true},
 		{path: "/metrics/probes", about: "What became of probes.", families: probeFamilies(), probes: true},

@@ -30,6 +30,11 @@ func (s stats) Cgroup(ctx context.Context, path string) (pod.CgroupStats, error)
 	return s.cgroups.Stats(ctx, path)
 }
 
+// PodCgroup reads what a pod's cgroup uses.
+func (s stats) PodCgroup(ctx context.Context, path string) (pod.CgroupStats, error) {
+	return s.cgroups.PodStats(ctx, path)
+}
+
 // CgroupUsage reads the processor time and the working set of a cgroup.
 func (s stats) CgroupUsage(ctx context.Context, path string) (pod.CgroupStats, error) {
 	return s.cgroups.Usage(ctx, path)

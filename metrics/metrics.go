@@ -125,7 +125,7 @@ type Server struct {
 	meter   *meter
 	process *prometheus.Registry
 	slots   chan struct{}
-	rows    sync.Pool // of *rows
+	texts   sync.Pool // of *text
 
 	mu     sync.Mutex
 	status Status         // guarded by mu

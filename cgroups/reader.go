@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -13,11 +15,15 @@ import (
 )
 
 // reader reads the small files of one cgroup in one hierarchy. Statistics are
-// read by the thousand: it opens files from their folder, which spares the
-// kernel the way there, and reads all into one buffer.
+// read by the thousand: it opens files from their folder, and that from the
+// folder of its tier, which spares the kernel the way there, and reads all
+// into one buffer.
 type reader struct {
-	path   string
-	folder int
+	mount, at string
+	folder    int
+	// tiers are open folders by their path. They are left to be closed with
+	// the garbage, since nobody knows which use of a reader is the last.
+	tiers  map[string]*os.File
 	buffer []byte
 }
 
@@ -29,7 +35,11 @@ func (m *Manager) reader() *reader {
 	if r, ok := m.readers.Get().(*reader); ok {
 		return r
 	}
-	return &reader{folder: -1, buffer: make([]byte, usualStatistics)}
+	return newReader(usualStatistics)
+}
+
+func newReader(buffer int) *reader {
+	return &reader{folder: -1, tiers: map[string]*os.File{}, buffer: make([]byte, buffer)}
 }
 
 func (m *Manager) free(r *reader) {
@@ -39,16 +49,15 @@ func (m *Manager) free(r *reader) {
 
 // enter turns to a cgroup's folder in a hierarchy.
 func (r *reader) enter(mount, at string) error {
-	path := filepath.Join(mount, at)
-	if path == r.path {
+	if r.mount == mount && r.at == at {
 		return nil
 	}
 	r.leave()
-	fd, err := unix.Open(path, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	fd, err := r.open(mount, at)
 	if err != nil {
-		return &fs.PathError{Op: "open", Path: path, Err: err}
+		return &fs.PathError{Op: "open", Path: filepath.Join(mount, at), Err: err}
 	}
-	r.path, r.folder = path, fd
+	r.mount, r.at, r.folder = mount, at, fd
 	return nil
 }
 
@@ -56,14 +65,43 @@ func (r *reader) leave() {
 	if r.folder >= 0 {
 		_ = unix.Close(r.folder)
 	}
-	r.path, r.folder = "", -1
+	r.mount, r.at, r.folder = "", "", -1
 }
+
+const openFolder = unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC
+
+// open opens a cgroup's folder, by way of its tier's if it is of a pod.
+func (r *reader) open(mount, at string) (int, error) {
+	i := strings.Index(at, "/"+podPrefix)
+	if i < 0 {
+		return unix.Open(filepath.Join(mount, at), openFolder, 0)
+	}
+	tier := mount + at[:i]
+	if known := r.tiers[tier]; known != nil {
+		fd, err := unix.Openat(int(known.Fd()), at[i+1:], openFolder, 0)
+		if !errors.Is(err, unix.ENOENT) {
+			return fd, err
+		}
+		// The pod is gone, or the tier was and there is another one.
+		_ = known.Close()
+		delete(r.tiers, tier)
+	}
+	fd, err := unix.Open(tier, openFolder, 0)
+	if err != nil {
+		return -1, err
+	}
+	r.tiers[tier] = os.NewFile(uintptr(fd), tier)
+	return unix.Openat(fd, at[i+1:], openFolder, 0)
+}
+
+// path is that of a file in the folder.
+func (r *reader) path(name string) string { return filepath.Join(r.mount, r.at, name) }
 
 // read returns the text of a file, which is there until the next is read.
 func (r *reader) read(name string) ([]byte, error) {
 	fd, err := unix.Openat(r.folder, name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil, &fs.PathError{Op: "open", Path: filepath.Join(r.path, name), Err: err}
+		return nil, &fs.PathError{Op: "open", Path: r.path(name), Err: err}
 	}
 	defer unix.Close(fd)
 	// What comes of a file of statistics and leaves room is whole: nobody has
@@ -74,7 +112,7 @@ func (r *reader) read(name string) ([]byte, error) {
 		switch {
 		case errors.Is(err, unix.EINTR):
 		case err != nil:
-			return nil, &fs.PathError{Op: "read", Path: filepath.Join(r.path, name), Err: err}
+			return nil, &fs.PathError{Op: "read", Path: r.path(name), Err: err}
 		case n == 0 || total+n < len(r.buffer):
 			return r.buffer[:total+n], nil
 		default:
@@ -92,7 +130,7 @@ func (r *reader) number(name string) (int64, error) {
 	}
 	n, err := parse(string(bytes.TrimSpace(text)))
 	if err != nil {
-		return none, fmt.Errorf("read %s of %s: got %q, want a number", name, r.path, text)
+		return none, fmt.Errorf("read %s of %s: got %q, want a number", name, r.path(""), text)
 	}
 	return n, nil
 }

@@ -15,7 +15,7 @@ import (
 // error wraps fs.ErrNotExist when there is no such cgroup.
 func (m *Manager) Stats(_ context.Context, at string) (pod.CgroupStats, error) {
 	var s pod.CgroupStats
-	err := m.readAll(at, &s, m.readCPU, m.readMemory, m.readPIDs, m.readIO, m.readPressure)
+	err := m.readAll(at, &s, m.readThrottling, m.readCPUTime, m.readUserTime, m.readMemory, m.readTasks, m.readMaxTasks, m.readIO, m.readPressure)
 	return s, err
 }
 
@@ -70,51 +70,61 @@ func (m *Manager) unoffered(err error) bool {
 	return m.layout.mode == V2 && errors.Is(err, fs.ErrNotExist)
 }
 
+// readThrottling reads cpu.stat, which on cgroup v2 tells processor time too.
+func (m *Manager) readThrottling(r *reader, at string, s *pod.CgroupStats) error {
+	ok, err := m.enter(r, ctlCPU, at)
+	if !ok {
+		return err
+	}
+	stat, err := r.table("cpu.stat")
+	if err != nil {
+		return err
+	}
+	s.CPU = &pod.CPUStats{
+		Periods: stat.orZero("nr_periods"), Throttled: stat.orZero("nr_throttled"),
+		ThrottledTime: time.Duration(stat.orZero("throttled_time")) + time.Duration(stat.orZero("throttled_usec"))*time.Microsecond,
+		Total:         time.Duration(stat.orZero("usage_usec")) * time.Microsecond,
+		User:          time.Duration(stat.orZero("user_usec")) * time.Microsecond,
+		System:        time.Duration(stat.orZero("system_usec")) * time.Microsecond,
+	}
+	return nil
+}
+
+// readCPUTime reads the processor time alone.
 func (m *Manager) readCPUTime(r *reader, at string, s *pod.CgroupStats) error {
 	if m.layout.mode == V2 {
-		return m.readCPU(r, at, s) // which is one file
+		if s.CPU != nil {
+			return nil
+		}
+		return m.readThrottling(r, at, s)
 	}
 	ok, err := m.enter(r, ctlAccount, at)
 	if !ok {
 		return err
 	}
 	used, err := r.number("cpuacct.usage")
-	s.CPU = &pod.CPUStats{Total: time.Duration(used)}
+	if s.CPU == nil {
+		s.CPU = &pod.CPUStats{}
+	}
+	s.CPU.Total = time.Duration(used)
 	return err
 }
 
-func (m *Manager) readCPU(r *reader, at string, s *pod.CgroupStats) error {
-	cpu := &pod.CPUStats{}
-	ok, err := m.enter(r, ctlCPU, at)
-	if err != nil {
-		return err
-	}
-	if ok {
-		stat, err := r.table("cpu.stat")
-		if err != nil {
-			return err
-		}
-		s.CPU = cpu
-		cpu.Periods, cpu.Throttled = stat.orZero("nr_periods"), stat.orZero("nr_throttled")
-		cpu.ThrottledTime = time.Duration(stat.orZero("throttled_time")) + time.Duration(stat.orZero("throttled_usec"))*time.Microsecond
-		cpu.Total = time.Duration(stat.orZero("usage_usec")) * time.Microsecond
-		cpu.User = time.Duration(stat.orZero("user_usec")) * time.Microsecond
-		cpu.System = time.Duration(stat.orZero("system_usec")) * time.Microsecond
-	}
-	if m.layout.mode == V2 {
+// readUserTime divides the processor time that was read.
+func (m *Manager) readUserTime(r *reader, at string, s *pod.CgroupStats) error {
+	if m.layout.mode == V2 || s.CPU == nil {
 		return nil
 	}
-	if ok, err = m.enter(r, ctlAccount, at); !ok {
+	ok, err := m.enter(r, ctlAccount, at)
+	if !ok {
 		return err
 	}
-	s.CPU = cpu
-	used, err := r.number("cpuacct.usage")
-	user, err1 := optional(r.number("cpuacct.usage_user"))
-	cpu.Total, cpu.User, cpu.System = time.Duration(used), time.Duration(user), pod.Unmeasured
+	user, err := optional(r.number("cpuacct.usage_user"))
+	s.CPU.User, s.CPU.System = time.Duration(user), pod.Unmeasured
 	if user != pod.Unmeasured { // the one is the sum of two
-		cpu.System = max(0, cpu.Total-cpu.User)
+		s.CPU.System = max(0, s.CPU.Total-s.CPU.User)
 	}
-	return errors.Join(err, err1)
+	return err
 }
 
 // optional turns a file that this kernel does not have into a number that is
@@ -126,7 +136,7 @@ func optional(n int64, err error) (int64, error) {
 	return n, err
 }
 
-func (m *Manager) readPIDs(r *reader, at string, s *pod.CgroupStats) error {
+func (m *Manager) readTasks(r *reader, at string, s *pod.CgroupStats) error {
 	ok, err := m.enter(r, ctlPIDs, at)
 	if !ok {
 		return err
@@ -135,15 +145,27 @@ func (m *Manager) readPIDs(r *reader, at string, s *pod.CgroupStats) error {
 	if m.unoffered(err) {
 		return nil
 	}
-	limit, err1 := r.number("pids.max")
-	if limit == none {
-		limit = pod.Unmeasured
-	}
-	s.PIDs = &pod.PIDStats{Current: current, Max: limit, LimitHits: pod.Unmeasured}
+	s.PIDs = &pod.PIDStats{Current: current, Max: pod.Unmeasured, LimitHits: pod.Unmeasured}
 	if events, err := r.table("pids.events"); err == nil {
 		s.PIDs.LimitHits = events.orZero("max")
 	}
-	return errors.Join(err, err1)
+	return err
+}
+
+// readMaxTasks reads the limit of what was counted.
+func (m *Manager) readMaxTasks(r *reader, at string, s *pod.CgroupStats) error {
+	if s.PIDs == nil {
+		return nil
+	}
+	ok, err := m.enter(r, ctlPIDs, at)
+	if !ok {
+		return err
+	}
+	limit, err := r.number("pids.max")
+	if limit != none {
+		s.PIDs.Max = limit
+	}
+	return err
 }
 
 // MemoryUsage returns the bytes that a cgroup can't give back: what is

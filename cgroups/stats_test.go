@@ -1,6 +1,8 @@
 package cgroups
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -45,6 +47,48 @@ func wantStats(mode Mode) pod.CgroupStats {
 	return s
 }
 
+// ofPodStats are those of a pod, which show less.
+func ofPodStats(mode Mode) pod.CgroupStats {
+	s := wantStats(mode)
+	of := unmeasuredMemory()
+	of.Usage, of.WorkingSet, of.RSS, of.Cache, of.Swap, of.OOMKills =
+		s.Memory.Usage, s.Memory.WorkingSet, s.Memory.RSS, s.Memory.Cache, s.Memory.Swap, s.Memory.OOMKills
+	s.Memory, s.IO = &of, nil
+	s.CPU.User, s.CPU.System, s.PIDs.Max = pod.Unmeasured, pod.Unmeasured, pod.Unmeasured
+	return s
+}
+
+// A reader that knows a tier finds its pods, also when the tier was made anew.
+func TestReaderFindsPodsOfATierThatWasMadeAnew(t *testing.T) {
+	dir := t.TempDir()
+	r := newReader(512)
+	defer r.leave()
+	for _, want := range []string{"one", "two", "three"} {
+		if err := os.RemoveAll(filepath.Join(dir, "podstead")); err != nil {
+			t.Fatal(err)
+		}
+		at := filepath.Join(dir, "podstead", burstableTier, podPrefix+"a", "id")
+		if err := os.MkdirAll(at, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(at, "file"), []byte(want), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if err := r.enter(dir, "/podstead/"+burstableTier+"/"+podPrefix+"a/id"); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := r.read("file"); string(got) != want || err != nil {
+				t.Errorf("read %q, %v, want %q", got, err, want)
+			}
+			r.leave()
+		}
+		if err := r.enter(dir, "/podstead/"+burstableTier+"/"+podPrefix+"b"); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("a pod that is not there: %v", err)
+		}
+	}
+}
+
 func TestStatsOfCapturedTrees(t *testing.T) {
 	for _, mode := range []Mode{V2, V1, Hybrid} {
 		t.Run(string(mode), func(t *testing.T) {
@@ -60,6 +104,10 @@ func TestStatsOfCapturedTrees(t *testing.T) {
 			if diff := cmp.Diff(wantStats(mode), got); diff != "" {
 				t.Errorf("statistics (-want +got):\n%s", diff)
 			}
+			ofPod, err := m.PodStats(t.Context(), captured)
+			if diff := cmp.Diff(ofPodStats(mode), ofPod); diff != "" || err != nil {
+				t.Errorf("a pod's statistics: %v (-want +got):\n%s", err, diff)
+			}
 			usage, err := m.Usage(t.Context(), captured)
 			if err != nil || usage.CPU.Total != got.CPU.Total || usage.Memory.WorkingSet != got.Memory.WorkingSet {
 				t.Errorf("usage is %+v %+v, %v, want the time and the working set of the statistics", usage.CPU, usage.Memory, err)
@@ -70,6 +118,9 @@ func TestStatsOfCapturedTrees(t *testing.T) {
 			for _, outside := range []string{"/", "/podstead", "/podstead/../system.slice", "/system.slice", "podstead/x"} {
 				if _, err := m.Stats(t.Context(), outside); err == nil {
 					t.Errorf("statistics of %q, which is not ours, were read", outside)
+				}
+				if _, err := m.PodStats(t.Context(), outside); err == nil {
+					t.Errorf("a pod's statistics of %q, which is not ours, were read", outside)
 				}
 				if _, err := m.Usage(t.Context(), outside); err == nil {
 					t.Errorf("usage of %q, which is not ours, was read", outside)
@@ -115,7 +166,7 @@ func TestReadFileReadsAll(t *testing.T) {
 		if err != nil || !cmp.Equal(string(want), string(got)) {
 			t.Errorf("%d bytes: read %d, %v", size, len(got), err)
 		}
-		r := &reader{folder: -1, buffer: make([]byte, 512)}
+		r := newReader(512)
 		if err := r.enter(filepath.Dir(path), ""); err != nil {
 			t.Fatal(err)
 		}

@@ -155,10 +155,22 @@ func (f *fakeStats) Cgroup(_ context.Context, path string) (pod.CgroupStats, err
 	if strings.Contains(path, "gone") {
 		return pod.CgroupStats{}, fs.ErrNotExist
 	}
-	s := stats()
-	if !strings.Contains(path[len("/podstead/burstable/"):], "/") {
-		s.CPU.Total *= 2
+	return stats(), nil
+}
+
+// PodCgroup leaves out what it may.
+func (f *fakeStats) PodCgroup(ctx context.Context, path string) (pod.CgroupStats, error) {
+	s, err := f.Cgroup(ctx, path)
+	if err != nil {
+		return s, err
 	}
+	const no = pod.Unmeasured
+	m := s.Memory
+	m.Mapped, m.Kernel, m.Peak, m.ActiveFile, m.InactiveFile, m.Dirty = no, no, no, no, no, no
+	m.PageFaults, m.MajorFaults, m.OwnPageFaults, m.OwnMajorFaults = no, no, no, no
+	m.LimitHits, m.HighEvents, m.RefaultFile, m.RefaultAnon, m.PageScan = no, no, no, no, no
+	s.CPU.Total *= 2
+	s.CPU.User, s.CPU.System, s.PIDs.Max, s.IO = no, no, no, nil
 	return s, nil
 }
 

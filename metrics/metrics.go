@@ -39,6 +39,10 @@ type Snapshots interface{ Latest() *pod.Snapshot }
 type Stats interface {
 	// Cgroup reads the cgroup at a path relative to the hierarchies.
 	Cgroup(ctx context.Context, path string) (pod.CgroupStats, error)
+	// PodCgroup reads of a pod's cgroup what its rows show: processor time,
+	// throttling, the common numbers of memory, kills, tasks and pressure. The
+	// others are not measured.
+	PodCgroup(ctx context.Context, path string) (pod.CgroupStats, error)
 	// CgroupUsage reads of it the processor time and the working set, and nothing
 	// else.
 	CgroupUsage(ctx context.Context, path string) (pod.CgroupStats, error)
@@ -121,7 +125,7 @@ type Server struct {
 	meter   *meter
 	process *prometheus.Registry
 	slots   chan struct{}
-	rows    sync.Pool // of *rows
+	texts   sync.Pool // of *text
 
 	mu     sync.Mutex
 	status Status         // guarded by mu

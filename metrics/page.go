@@ -2,10 +2,9 @@ package metrics
 
 import (
 	"fmt"
+	"io"
 	"slices"
 	"strings"
-
-	dto "github.com/prometheus/client_model/go"
 )
 
 // page is one endpoint.
@@ -28,7 +27,7 @@ func pages() []page {
 	return []page{
 		{path: "/metrics", about: "podstead's own, and the kubelet's as far as they can be filled truthfully. The metrics of Go (`go_*`) and of the process (`process_*`) come with it.",
 			families: slices.Concat(ownFamilies(), kubeletFamilies()), disk: true, process: true},
-		{path: "/metrics/cadvisor", about: "What containers and pods use, under cAdvisor's names. A pod's own rows have no container and no image.",
+		{path: "/metrics/cadvisor", about: "What containers and pods use, under cAdvisor's names. A pod's own rows have no container and no image; of a pod there are processor time and throttling, memory in use, kills, threads, pressure and the network, and everything else of its containers alone.",
 			families: cadvisorFamilies(), stats: true, disk: true, limits: true, textOnly: true},
 		{path: "/metrics/resource", about: "The same in short, for readers such as metrics-server.", families: resourceFamilies(), usage: true},
 		{path: "/metrics/probes", about: "What became of probes.", families: probeFamilies(), probes: true},
@@ -36,22 +35,32 @@ func pages() []page {
 	}
 }
 
-// write gives the families to encode, one after the other, and returns how
-// many series there were and how many were left out. A family is whole or not
-// there.
-func (p *page) write(v *view, r *rows, limit int, encode func(*dto.MetricFamily) error) (series, dropped int, err error) {
+// writer writes families, one after the other.
+type writer interface {
+	// fill gets the rows of a family and returns how many there are; flush
+	// writes them.
+	fill(f *family, v *view) (int, error)
+	flush(to io.Writer) error
+}
+
+// write writes the families and returns how many series there were and how
+// many were left out. A family is whole or not there.
+func (p *page) write(to io.Writer, v *view, w writer, limit int) (series, dropped int, err error) {
 	for i := range p.families {
 		f := &p.families[i]
-		out := r.fill(f, v)
-		if len(out.Metric) == 0 {
+		n, err := w.fill(f, v)
+		if err != nil {
+			return series, dropped, err
+		}
+		if n == 0 {
 			continue
 		}
-		if f.optional && series+len(out.Metric) > limit {
-			dropped += len(out.Metric)
+		if f.optional && series+n > limit {
+			dropped += n
 			continue
 		}
-		series += len(out.Metric)
-		if err := encode(out); err != nil {
+		series += n
+		if err := w.flush(to); err != nil {
 			return series, dropped, err
 		}
 	}

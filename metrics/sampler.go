@@ -136,9 +136,9 @@ func newReading() *reading {
 }
 
 func (s *sampler) readPod(ctx context.Context, p *pod.View, r *reading) {
-	cgroup := s.cfg.Stats.Cgroup
+	cgroup, ofPod := s.cfg.Stats.Cgroup, s.cfg.Stats.PodCgroup
 	if s.full != nil {
-		cgroup = s.cfg.Stats.CgroupUsage
+		cgroup, ofPod = s.cfg.Stats.CgroupUsage, s.cfg.Stats.CgroupUsage
 	}
 	for i := range p.Containers {
 		c := &p.Containers[i]
@@ -152,7 +152,7 @@ func (s *sampler) readPod(ctx context.Context, p *pod.View, r *reading) {
 		if _, known := r.cgroups[at]; known {
 			continue
 		}
-		if stats, err := cgroup(ctx, at); err == nil {
+		if stats, err := ofPod(ctx, at); err == nil {
 			r.cgroups[at] = stats
 		}
 		if s.full != nil || p.Pod.Spec.HostNetwork {

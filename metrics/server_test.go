@@ -221,8 +221,8 @@ func TestTooManySeries(t *testing.T) {
 			t.Error("want memory, which is no optional metric, and no errors of networks")
 		}
 		for _, f := range ioFamilies() {
-			if n := strings.Count(page, "\n"+f.name+"{"); n != 0 && n != 5 {
-				t.Errorf("%s has %d rows, want all 5 or none", f.name, n)
+			if n := strings.Count(page, "\n"+f.name+"{"); n != 0 && n != 3 {
+				t.Errorf("%s has %d rows, want all 3 or none", f.name, n)
 			}
 		}
 		if strings.Contains(get(h, "/metrics").Body.String(), "podstead_metrics_series_dropped_total 0\n") {

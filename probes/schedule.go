@@ -145,7 +145,7 @@ func (c *crowd) join(now pod.Moment) int {
 
 // following is when a probe is made again after an attempt that was due at
 // due: a whole number of periods later, so that nothing drifts and what was
-// missed is not made up for. Once, it is moved by a twentieth of the period at
+// missed is not made up for. Once, it is moved by a tenth of the period at
 // most, onto a time that probes share: waking up costs more than a probe.
 func following(due, now pod.Moment, period time.Duration) pod.Moment {
 	missed := max(0, now.Sub(due)/period)
@@ -167,7 +167,7 @@ func grid(period time.Duration) time.Duration {
 	if period < time.Second {
 		return 0
 	}
-	return min(period/10, time.Second)
+	return min(period/5, 2*time.Second)
 }
 
 // retry is when a probe is made again after so many attempts in a row that

@@ -186,6 +186,9 @@ type Logs interface {
 	// Prune deletes the logs of all runs of a container but the two newest;
 	// path is the LogPath of any of them.
 	Prune(ctx context.Context, path string) error
+	// List returns the pods whose logs there are, by the uid that their folder
+	// bears, also those of others who keep logs there.
+	List(ctx context.Context) (map[types.UID]pod.Key, error)
 	// Remove deletes the logs of an instance.
 	Remove(ctx context.Context, i pod.Instance, uid types.UID) error
 }

@@ -231,3 +231,13 @@ func within(t *testing.T, what string, d, low, high time.Duration) {
 		t.Errorf("%s: %s, want %s to %s", what, d, low, high)
 	}
 }
+
+// want tells the judge which generation is wanted from now on.
+func (s *subject) want(generation string) {
+	s.t.Helper()
+	m := record.Manifest{Pod: s.key(), Grace: time.Duration(*s.Spec.TerminationGracePeriodSeconds) * time.Second, Containers: map[string]string{}}
+	for _, c := range s.Spec.Containers {
+		m.Containers[c.Name] = generation
+	}
+	s.h.Want(m)
+}

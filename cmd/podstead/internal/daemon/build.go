@@ -32,7 +32,7 @@ func build(o Options, cfg *config.Configuration, log *logger) (*daemon, error) {
 	if err != nil {
 		return nil, err
 	}
-	id, damage, err := state.NodeID(cfg.StateDir, "/etc/machine-id")
+	id, damage, err := state.NodeID(cfg.StateDir, machineIDFile)
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +128,7 @@ func (d *daemon) buildAgent(cfg *config.Configuration, server pod.Node) error {
 		Containers: d.runtime, Images: images{d.runtime, d.archives.Scanned()}, Sandboxes: boxes, Network: d.network, Volumes: d.volumes, Cgroups: d.cgroups,
 		Probes: d.probes, Hooks: hooks{exec}, Verdicts: state.NewVerdicts(filepath.Join(cfg.RunDir, verdictsFile)),
 		Disks: d.disks, GoodImages: state.NewGoodImages(filepath.Join(cfg.StateDir, goodImagesFile)), Collect: imageSettings(cfg.ImageGC),
-		Logs: logRemover{cfg.LogDir}, History: state.NewHistory(filepath.Join(cfg.StateDir, historyFile)),
+		Logs: podLogs{cfg.LogDir, cfg.ContainerLogsDir}, History: state.NewHistory(filepath.Join(cfg.StateDir, historyFile)),
 		Now: now, Default: manifest.Default, Sources: sourceNames(cfg.Sources), Starts: cfg.Parallelism.Starts, Pulls: cfg.Parallelism.Pulls, Log: d.log.Logger,
 	})
 	return nil

@@ -44,6 +44,9 @@ type Containers interface {
 	// Remove deletes a dead container's record, snapshot and links, not its
 	// logs.
 	Remove(ctx context.Context, id string) error
+	// Forget ends what is left of a pod of which no container is recorded any
+	// more, because the runtime lost its records.
+	Forget(ctx context.Context, uid types.UID) error
 	// Resize changes the limits of a running container in place.
 	Resize(ctx context.Context, id string, r *specs.LinuxResources) error
 	// Record replaces the pod and origin recorded with a container.

@@ -366,6 +366,7 @@ func (f fakeCgroups) Container(*corev1.Pod, *corev1.Container) (*specs.LinuxReso
 func (f fakeLogs) Prune(ctx context.Context, path string) error {
 	return f.do(ctx, "prune "+path, nothing)
 }
+func (f *fake) Forget(context.Context, types.UID) error { return nil }
 func (f fakeLogs) List(context.Context) (map[types.UID]pod.Key, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

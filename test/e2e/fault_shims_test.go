@@ -123,7 +123,7 @@ func TestF5_Shims(t *testing.T) {
 				for _, s := range all {
 					s.remove()
 				}
-				h.NoLeaks(before, patience)
+				nothingLeft(h, before)
 			})
 		}
 	}
@@ -158,7 +158,7 @@ func TestF5_PauseIsKilled(t *testing.T) {
 	}
 	pair.remove()
 	beside.remove()
-	h.NoLeaks(before, patience)
+	nothingLeft(h, before)
 }
 
 func alive(pid int) bool { return syscall.Kill(pid, 0) == nil }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -12,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/podstead/podstead/test/harness"
 )
@@ -57,9 +60,15 @@ func TestF17_DamagedState(t *testing.T) {
 	t.Logf("-state.seed=%d", *stateSeed)
 	random := rand.New(rand.NewPCG(*stateSeed, 0))
 	h := newHost(t, harness.Options{Config: "restart: {base: 1s, max: 2s, reset: 1m}\n"})
-	s := newSubject(t, h, "steady", witness("app"), witness("other"))
+	before := settled(h)
+	s := newSubject(t, h, "steady", witness("app", "-listen", ":80"), witness("other"))
+	s.Spec.Containers[0].ReadinessProbe = &corev1.Probe{PeriodSeconds: 1, ProbeHandler: corev1.ProbeHandler{
+		HTTPGet: &corev1.HTTPGetAction{Path: "/healthz", Port: intstr.FromInt32(80)}}}
 	crashing := newSubject(t, h, "crashed", witness("app", "-exit-after", "1s"))
 	crashing.Spec.RestartPolicy = "Never"
+	gone := newSubject(t, h, "gone", witness("app"))
+	gone.run("1")
+	gone.remove() // of which the history tells
 	ids := containerIDs(s.run("1"))
 	crashing.write("1")
 	crashing.waitLives("app", 1)
@@ -72,9 +81,11 @@ func TestF17_DamagedState(t *testing.T) {
 			t.Fatalf("with %s the containers %v became %v", what, ids, got)
 		}
 	}
+	whole := stateFiles(t, h)
 	for _, d := range damages {
 		h.Stop()
-		for _, path := range stateFiles(t, h) {
+		for path := range whole {
+			whole.restore(t, path)
 			if err := d.do(path); err != nil {
 				t.Fatalf("%s: %v", d.name, err)
 			}
@@ -84,8 +95,9 @@ func TestF17_DamagedState(t *testing.T) {
 	flipped := map[string]int{}
 	for range *stateFlips {
 		h.Stop()
-		files := stateFiles(t, h)
+		files := slices.Sorted(maps.Keys(whole))
 		path := files[random.IntN(len(files))]
+		whole.restore(t, path)
 		flipBit(t, path, random)
 		flipped[filepath.Base(path)]++
 		restart("a bit of " + path + " flipped")
@@ -101,19 +113,33 @@ func TestF17_DamagedState(t *testing.T) {
 	s.waitGeneration("app", "2")
 	s.remove()
 	crashing.remove()
+	nothingLeft(h, before)
+}
+
+// state is the content of files by their paths.
+type state map[string][]byte
+
+// restore puts the content of a file in the place of whatever is there.
+func (s state) restore(t *testing.T, path string) {
+	t.Helper()
+	if err := errors.Join(os.RemoveAll(path), os.WriteFile(path, s[path], 0o600)); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // stateFiles are the files that podstead keeps itself, over restarts and over
-// reboots. Each must be there.
-func stateFiles(t *testing.T, h *harness.Host) []string {
+// reboots. Each must come.
+func stateFiles(t *testing.T, h *harness.Host) state {
 	t.Helper()
-	paths := []string{}
+	found := state{}
 	for _, name := range []string{"state/sources/files.json", "state/history", "state/good-images", "state/node-id", "state/runtime", "run/node", "run/verdicts"} {
 		path := filepath.Join(h.Dir, name)
-		h.Eventually(patience, func() error { _, err := os.Stat(path); return err })
-		paths = append(paths, path)
+		h.Eventually(patience, func() (err error) {
+			found[path], err = os.ReadFile(path)
+			return err
+		})
 	}
-	return paths
+	return found
 }
 
 func flipBit(t *testing.T, path string, random *rand.Rand) {
@@ -126,33 +152,6 @@ func flipBit(t *testing.T, path string, random *rand.Rand) {
 	if err := os.WriteFile(path, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// TestF17_LostContainerd: when all that containerd knew is lost while its
-// containers live, they are ended before others take their place.
-func TestF17_LostContainerd(t *testing.T) {
-	t.Parallel()
-	h := newHost(t, harness.Options{})
-	before := settled(h)
-	s := newSubject(t, h, "forgotten", witness("app"), witness("other"))
-	first := s.run("1")
-	h.Kill9()
-	h.SignalContainerd(unix.SIGKILL)
-	if err := os.Remove(filepath.Join(h.Dir, "state/containerd/io.containerd.metadata.v1.bolt/meta.db")); err != nil {
-		t.Fatal(err)
-	}
-	h.Start()
-	s.waitLives("app", 2)
-	s.waitLives("other", 2)
-	now := h.WaitRunning(s.key(), patience)
-	for _, name := range []string{"app", "other"} {
-		if lives := s.lives(name); lives[0].to > lives[1].from {
-			t.Errorf("%s: the first run lived until %s, the second since %s", name, lives[0].to, lives[1].from)
-		}
-	}
-	t.Logf("pod %s is %s now", first.UID, now.UID)
-	s.remove()
-	h.NoLeaks(before, patience)
 }
 
 // TestF19_ForeignThings: what others have on the server is left alone, be it
@@ -197,7 +196,7 @@ func TestF19_ForeignThings(t *testing.T) {
 		t.Errorf("container %s became %s", containerID(p), containerID(now))
 	}
 	s.remove()
-	h.NoLeaks(before, patience)
+	nothingLeft(h, before)
 	if _, err := os.Stat(cgroup); err != nil {
 		t.Errorf("a cgroup of others: %v", err)
 	}

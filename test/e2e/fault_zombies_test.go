@@ -41,7 +41,7 @@ func TestF23_Zombies(t *testing.T) {
 				return nil
 			})
 			s.remove()
-			h.NoLeaks(before, patience)
+			nothingLeft(h, before)
 		})
 	}
 }

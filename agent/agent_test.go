@@ -430,3 +430,21 @@ func TestLeftoversOfTheDeadAreRemoved(t *testing.T) {
 		}
 	})
 }
+
+func TestLogsOfTheDeadAreRemovedAndThoseOfOthersAreNot(t *testing.T) {
+	f := newFake()
+	gone := pod.Instance{Key: pod.Key{Namespace: "default", Name: "gone"}, Number: 2}
+	const foreign = "0c9d5b8e-7d1c-4b44-9a8a-6a3b1d6a6a55"
+	f.logs = map[types.UID]pod.Key{pod.UID("node", gone): gone.Key, foreign: gone.Key}
+	f.history = map[string]int{"default/gone": 3}
+	inBubble(t, f, func(t *testing.T, a *agent.Agent) {
+		settle(time.Second)
+		events := fmt.Sprint(a.Latest().Events)
+		if !strings.Contains(events, "removed the logs of a pod that is gone (uid "+string(pod.UID("node", gone))+")") {
+			t.Errorf("nothing was removed: %s", events)
+		}
+		if strings.Contains(events, foreign) {
+			t.Errorf("logs of others were removed: %s", events)
+		}
+	})
+}

@@ -44,6 +44,9 @@ type Containers interface {
 	// Remove deletes a dead container's record, snapshot and links, not its
 	// logs.
 	Remove(ctx context.Context, id string) error
+	// Forget ends what is left of a pod of which no container is recorded any
+	// more, because the runtime lost its records.
+	Forget(ctx context.Context, uid types.UID) error
 	// Resize changes the limits of a running container in place.
 	Resize(ctx context.Context, id string, r *specs.LinuxResources) error
 	// Record replaces the pod and origin recorded with a container.
@@ -186,6 +189,9 @@ type Logs interface {
 	// Prune deletes the logs of all runs of a container but the two newest;
 	// path is the LogPath of any of them.
 	Prune(ctx context.Context, path string) error
+	// List returns the pods whose logs there are, by the uid that their folder
+	// bears, also those of others who keep logs there.
+	List(ctx context.Context) (map[types.UID]pod.Key, error)
 	// Remove deletes the logs of an instance.
 	Remove(ctx context.Context, i pod.Instance, uid types.UID) error
 }

@@ -42,6 +42,7 @@ type fake struct {
 	busy, most int
 	refuse     error
 	leftovers  []types.UID
+	logs       map[types.UID]pod.Key
 	stubborn   bool
 	// brief containers have ended, and that was told, before their start
 	// returns.
@@ -381,6 +382,12 @@ func (f fakeCgroups) Container(*corev1.Pod, *corev1.Container) (*specs.LinuxReso
 }
 func (f fakeLogs) Prune(ctx context.Context, path string) error {
 	return f.do(ctx, "prune "+path, nothing)
+}
+func (f *fake) Forget(context.Context, types.UID) error { return nil }
+func (f fakeLogs) List(context.Context) (map[types.UID]pod.Key, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.logs, nil
 }
 func (f fakeLogs) Remove(context.Context, pod.Instance, types.UID) error { return nil }
 func (f fakeHistory) Load() (map[string]int, error)                      { return f.history, nil }

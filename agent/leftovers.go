@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -13,7 +14,7 @@ import (
 // sweepLeftovers removes, once after the start, what an earlier podstead left
 // of pods of which neither a container nor a sandbox is there: it was killed
 // between two steps, or the host lost its power. What is not below our own
-// folders and cgroups is never listed, so never touched.
+// folders and cgroups, or among logs, is never listed, so never touched.
 func (l *loop) sweepLeftovers(containers []pod.Container, sandboxes []pod.Sandbox) {
 	if l.swept {
 		return
@@ -31,6 +32,7 @@ func (l *loop) sweepLeftovers(containers []pod.Container, sandboxes []pod.Sandbo
 		}
 		known[sandboxes[i].UID] = true
 	}
+	history := maps.Clone(l.history)
 	l.spawn(func(ctx context.Context) {
 		for _, kind := range []struct {
 			what   string
@@ -43,9 +45,7 @@ func (l *loop) sweepLeftovers(containers []pod.Container, sandboxes []pod.Sandbo
 		} {
 			uids, err := kind.list(ctx)
 			if err != nil {
-				l.send(func(l *loop) {
-					l.event(pod.Key{}, warning, "LeftoversUnknown", fmt.Sprintf("what is left as %s of pods that are gone can't be listed: %v", kind.what, err))
-				})
+				l.leftoversUnknown(kind.what, err)
 			}
 			for _, uid := range slices.DeleteFunc(uids, func(uid types.UID) bool { return known[uid] }) {
 				l.removeLeftover(ctx, kind.what, uid, kind.remove)
@@ -54,6 +54,32 @@ func (l *loop) sweepLeftovers(containers []pod.Container, sandboxes []pod.Sandbo
 		for _, uid := range halfMade {
 			l.removeLeftover(ctx, "sandbox", uid, l.cfg.Sandboxes.Remove)
 		}
+		l.sweepLogs(ctx, known, history)
+	})
+}
+
+// sweepLogs removes the logs of instances that are gone. Others may keep logs
+// in the same folder: ours are those whose uid is that of an instance which
+// there was by the history.
+func (l *loop) sweepLogs(ctx context.Context, known map[types.UID]bool, history map[string]int) {
+	folders, err := l.cfg.Logs.List(ctx)
+	if err != nil {
+		l.leftoversUnknown("logs", err)
+		return
+	}
+	for _, uid := range slices.Sorted(maps.Keys(folders)) {
+		key := folders[uid]
+		i, ours := pod.InstanceOf(l.cfg.Node.ID, key, uid, history[key.String()])
+		if ours && !known[uid] {
+			l.removeLeftover(ctx, "logs", uid, func(ctx context.Context, uid types.UID) error { return l.cfg.Logs.Remove(ctx, i, uid) })
+		}
+	}
+}
+
+// leftoversUnknown tells of leftovers that can't be looked for.
+func (l *loop) leftoversUnknown(what string, err error) {
+	l.send(func(l *loop) {
+		l.event(pod.Key{}, warning, "LeftoversUnknown", fmt.Sprintf("what is left as %s of pods that are gone can't be listed: %v", what, err))
 	})
 }
 

@@ -254,6 +254,7 @@ func (l *loop) clear(ctx context.Context, i pod.Instance) error {
 		do   func() error
 	}{
 		{"cgroup", func() error { return l.cfg.Cgroups.Remove(ctx, uid) }},
+		{"shim", func() error { return l.cfg.Containers.Forget(ctx, uid) }},
 		{"volumes", func() error { return l.cfg.Volumes.Remove(ctx, uid) }},
 		{"logs", func() error { return l.cfg.Logs.Remove(ctx, i, uid) }},
 		{"network", func() error { return l.cfg.Network.Remove(ctx, uid) }},

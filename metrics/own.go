@@ -137,7 +137,7 @@ func workFamilies() []family {
 		}),
 		timing("podstead_image_pull_duration_seconds", "How long it took to fetch and unpack images.", func(c *pod.Counters) pod.Histogram { return c.PullSeconds }),
 		counters("podstead_leaks_collected_total", []string{"kind"}, "What an earlier podstead left of pods that are gone and was removed.", func(c *pod.Counters, row func(uint64, string)) {
-			for _, kind := range []string{"cgroup", "network", "sandbox", "volumes"} {
+			for _, kind := range []string{"cgroup", "logs", "network", "sandbox", "volumes"} {
 				row(c.Leftovers[kind], kind)
 			}
 		}),

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/containerd/containerd/api/services/tasks/v1"
+	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -188,6 +189,76 @@ func TestAShimThatNobodyKnowsGoesWithThePod(t *testing.T) {
 	h.await("no shim is left", func() bool { return len(h.shims()) == 0 })
 	if _, err := os.Lstat(h.socketPath(q.UID)); !os.IsNotExist(err) {
 		t.Errorf("its socket: %v", err)
+	}
+}
+
+// TestWhatRuncAloneKnowsIsRemoved: when the creation of a task was given up
+// while runc was at it, containerd has no task and runc a container. On a slow
+// server containerd's own attempt to remove it is cut off as well.
+func TestWhatRuncAloneKnowsIsRemoved(t *testing.T) {
+	h, _ := newHostWithImage(t)
+	h.createByRunc("half-made")
+	state := h.runcState("half-made")
+	if !h.atRest(state) {
+		t.Fatalf("%s was made a while ago and is not at rest", state)
+	}
+	if err := h.removeFromRunc(t.Context(), state); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Lstat(state); !os.IsNotExist(err) {
+		t.Errorf("%s is still there (%v)", state, err)
+	}
+	taken := errors.New("failed to create shim task: OCI runtime create failed: runc create failed: container with given ID already exists")
+	if !isKnownToRunc(taken) || isKnownToRunc(errors.New("OCI runtime create failed: no such file")) {
+		t.Error("what runc says is not understood")
+	}
+}
+
+// createByRunc makes a container that waits for its start, a while ago.
+func (h *host) createByRunc(id string) {
+	h.t.Helper()
+	bundle, state := h.t.TempDir(), h.runcState(id)
+	text, err := json.Marshal(specs.Spec{
+		Version: "1.0.2", Process: &specs.Process{Args: []string{"/nothing"}, Cwd: "/"}, Root: &specs.Root{Path: "rootfs"},
+		Mounts: []specs.Mount{{Destination: "/proc", Type: "proc", Source: "proc"}},
+		Linux:  &specs.Linux{CgroupsPath: h.cgroup + "/half-made", Namespaces: []specs.LinuxNamespace{{Type: specs.PIDNamespace}, {Type: specs.MountNamespace}}},
+	})
+	if err := errors.Join(err, os.Mkdir(filepath.Join(bundle, "rootfs"), 0o755),
+		os.WriteFile(filepath.Join(bundle, "rootfs/nothing"), nil, 0o755), os.WriteFile(filepath.Join(bundle, "config.json"), text, 0o600)); err != nil {
+		h.t.Fatal(err)
+	}
+	cmd := exec.Command("runc", "--root", filepath.Dir(state), "create", "--bundle", bundle, id)
+	// No pipe: what it starts would keep it open.
+	said, err := os.Create(filepath.Join(bundle, "said"))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer said.Close()
+	cmd.Stderr = said
+	if err := cmd.Run(); err != nil {
+		text, _ := os.ReadFile(said.Name())
+		h.t.Fatalf("runc create: %v: %s", err, text)
+	}
+	old := time.Now().Add(-time.Minute)
+	if err := os.Chtimes(state, old, old); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+func TestAShimIsForgottenWithItsPod(t *testing.T) {
+	h, img := newHostWithImage(t)
+	q := h.request(img, "web", "wait")
+	h.orphan(q.UID)
+	if err := h.Forget(t.Context(), q.UID); err != nil {
+		t.Fatal(err)
+	}
+	h.await("the shim that nobody knows has ended", func() bool { return len(h.shims()) == 0 })
+	h.start(q)
+	if err := h.Forget(t.Context(), q.UID); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(h.shims()); n != 1 {
+		t.Errorf("%d shims, want that of a container which is recorded to stay", n)
 	}
 }
 

@@ -45,6 +45,13 @@ func (r *Runtime) removeSocket(ctx context.Context, id string, uid types.UID) er
 	return r.endShim(ctx, uid)
 }
 
+// Forget ends the shim of a pod of which no container is recorded any more:
+// containerd's records were lost, and its next start forgot the shim, which
+// holds on to the pod's files.
+func (r *Runtime) Forget(ctx context.Context, uid types.UID) error {
+	return r.removeSocket(r.scope(ctx), "", uid)
+}
+
 // socketPath is the name that the shim of a group gives to its socket.
 func (r *Runtime) socketPath(uid types.UID) string {
 	address := strings.TrimPrefix(r.cfg.Address, "unix://")

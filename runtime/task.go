@@ -1,10 +1,12 @@
 package runtime
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
@@ -21,18 +23,22 @@ var errHalfMade = errors.New("containerd still holds what was half made of it")
 // left of its first try is taken away.
 func (r *Runtime) createTask(ctx context.Context, q *tasks.CreateTaskRequest) (*tasks.CreateTaskResponse, error) {
 	t, err := r.client.TaskService().Create(ctx, q)
-	bundle, blocked := r.deadBundle(q.ContainerID, err)
+	left, blocked := r.deadBundle(q.ContainerID, err)
+	remove := removeBundle
+	if isKnownToRunc(err) {
+		left, blocked, remove = r.runcState(q.ContainerID), true, r.removeFromRunc
+	}
 	if !isAlreadyExists(err) && !blocked {
 		return t, err
 	}
 	if _, missing := r.client.TaskService().Get(ctx, &tasks.GetRequest{ContainerID: q.ContainerID}); !isNotFound(missing) {
 		return nil, err
 	}
-	if blocked && !r.atRest(bundle) {
+	if blocked && !r.atRest(left) {
 		return nil, err
 	}
 	if blocked {
-		err = removeBundle(ctx, bundle)
+		err = remove(ctx, left)
 	} else {
 		// A registered shim that holds no container.
 		err = r.deleteTask(ctx, q.ContainerID)
@@ -76,6 +82,37 @@ func removeBundle(ctx context.Context, dir string) error {
 		if err := mounts.RemoveAll(ctx, path); err != nil {
 			return fmt.Errorf("remove what containerd left of a task: %w", err)
 		}
+	}
+	return nil
+}
+
+// isKnownToRunc tells of an error by runc, or crun, that it has a container of
+// that id already: the creation of a task that took too long was given up while
+// it made it.
+func isKnownToRunc(err error) bool {
+	if err == nil {
+		return false
+	}
+	text := err.Error()
+	return strings.Contains(text, "OCI runtime create failed") &&
+		(strings.Contains(text, "container with given ID already exists") || strings.Contains(text, "` already exists"))
+}
+
+// runcState is where runc, or crun, keeps what it knows of a container.
+func (r *Runtime) runcState(id string) string {
+	root := r.cfg.RuncRoot
+	if root == "" {
+		root = "/run/containerd/runc" // as the shim has it
+	}
+	return filepath.Join(root, r.cfg.Namespace, id)
+}
+
+// removeFromRunc lets runc remove a container of which containerd has no task.
+func (r *Runtime) removeFromRunc(ctx context.Context, state string) error {
+	binary := cmp.Or(r.cfg.RuncBinary, "runc")
+	out, err := exec.CommandContext(ctx, binary, "--root", filepath.Dir(state), "delete", "--force", filepath.Base(state)).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("remove a half made container: %s delete: %w: %s", binary, err, out)
 	}
 	return nil
 }

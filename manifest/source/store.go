@@ -7,17 +7,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/google/renameio/v2"
-	"golang.org/x/sys/unix"
 
+	"github.com/podstead/podstead/internal/ownfile"
 	"github.com/podstead/podstead/pod"
 )
 
@@ -25,8 +23,6 @@ const (
 	storeVersion = 1
 	// storeMaxBytes bounds what is read back; larger files are corrupt.
 	storeMaxBytes = 64 << 20
-	// corruptKept is how many corrupt files are kept for analysis.
-	corruptKept = 3
 )
 
 // Store keeps the last good objects of sources on disk, one file per source, so
@@ -88,7 +84,7 @@ func (s *Store) path(source string) string {
 // A file that is corrupt is put aside.
 func (s *Store) load(source string) (saved, error) {
 	s.removeTemporary(source)
-	data, err := readRegular(s.path(source), storeMaxBytes)
+	data, err := ownfile.Read(s.path(source), storeMaxBytes)
 	if errors.Is(err, fs.ErrNotExist) {
 		return saved{}, errNoCopy
 	}
@@ -99,7 +95,7 @@ func (s *Store) load(source string) (saved, error) {
 	if err == nil || errors.Is(err, errVersion) {
 		return found, err
 	}
-	aside, moveErr := s.putAside(source)
+	aside, moveErr := ownfile.PutAside(s.path(source))
 	if moveErr != nil {
 		return saved{}, fmt.Errorf("last good copy %s is corrupt (%w) and can't be put aside: %w", s.path(source), err, moveErr)
 	}
@@ -175,42 +171,6 @@ func syncFolder(path string) error {
 		return fmt.Errorf("sync folder of last good copies: %w", err)
 	}
 	return nil
-}
-
-// readRegular reads a file of ours; links, FIFOs and the like are corrupt.
-func readRegular(path string, limit int64) ([]byte, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() || info.Size() > limit {
-		return nil, fmt.Errorf("is %s of %d bytes (want a file of at most %d)", describeFile(info.Mode()), info.Size(), limit)
-	}
-	data, err := io.ReadAll(io.LimitReader(f, limit))
-	return bytes.TrimSpace(data), err
-}
-
-// putAside renames a corrupt file and forgets the oldest ones.
-func (s *Store) putAside(source string) (string, error) {
-	aside := s.path(source) + ".corrupt-" + time.Now().UTC().Format("20060102T150405.000000000Z")
-	if err := os.Rename(s.path(source), aside); err != nil {
-		return "", err
-	}
-	old, err := filepath.Glob(escapeGlob(s.path(source)) + ".corrupt-*")
-	if err != nil {
-		return aside, nil
-	}
-	slices.Sort(old)
-	for _, path := range old[:max(0, len(old)-corruptKept)] {
-		// One too many does no harm.
-		_ = os.RemoveAll(path)
-	}
-	return aside, nil
 }
 
 // removeTemporary removes what a crash during save left.

@@ -269,6 +269,14 @@ func cached(t *testing.T, body string) *Store {
 	server := serve(t, say(body), false)
 	r, stop := runURL(t, poll(server.URL, func(c *URLConfig) { c.Store = store }))
 	r.until(t, "answer", func(s pod.SourceState) bool { return s.Synced })
+	// What is published is written soon, not before.
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
+		if _, err := store.load("fleet"); err == nil {
+			break
+		} else if time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+	}
 	stop()
 	return store
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/podstead/podstead/test/checker"
 	"github.com/podstead/podstead/test/harness"
+	"github.com/podstead/podstead/test/leaks"
 	"github.com/podstead/podstead/test/record"
 )
 
@@ -230,4 +231,33 @@ func within(t *testing.T, what string, d, low, high time.Duration) {
 	if d < low || d > high {
 		t.Errorf("%s: %s, want %s to %s", what, d, low, high)
 	}
+}
+
+// want tells the judge which generation is wanted from now on.
+func (s *subject) want(generation string) {
+	s.t.Helper()
+	m := record.Manifest{Pod: s.key(), Grace: time.Duration(*s.Spec.TerminationGracePeriodSeconds) * time.Second, Containers: map[string]string{}}
+	for _, c := range s.Spec.Containers {
+		m.Containers[c.Name] = generation
+	}
+	s.h.Want(m)
+}
+
+// nothingLeft waits until a host is as it was before its pods, but for what
+// other hosts, on which tests run beside this one, share with it.
+func nothingLeft(h *harness.Host, before leaks.Snapshot) {
+	mine := func(s leaks.Snapshot) leaks.Snapshot {
+		for _, kind := range []string{"shim socket", "link", "nft"} {
+			delete(s, kind)
+		}
+		s["process"] = slices.DeleteFunc(s["process"], func(p string) bool { return strings.HasPrefix(p, "zombie ") || p == "podstead" })
+		return s
+	}
+	before = mine(before)
+	h.Eventually(patience, func() error {
+		if diff := leaks.Diff(before, mine(h.Leaks())); len(diff) > 0 {
+			return fmt.Errorf("left behind: %q", diff)
+		}
+		return nil
+	})
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -211,4 +212,15 @@ func (h *Host) Command(args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(h.t.Context(), filepath.Join(h.Bin, "podstead"), args...)
 	cmd.Env = append(os.Environ(), "PODSTEAD_SOCKET="+h.Socket)
 	return cmd
+}
+
+// Events returns those of the pod "namespace/name".
+func (h *Host) Events(key string) []corev1.Event {
+	h.t.Helper()
+	namespace, name, _ := strings.Cut(key, "/")
+	var list corev1.EventList
+	if err := h.get("/api/v1/namespaces/"+namespace+"/events", &list); err != nil {
+		h.t.Fatalf("ask for events: %v", err)
+	}
+	return slices.DeleteFunc(list.Items, func(e corev1.Event) bool { return e.InvolvedObject.Name != name })
 }

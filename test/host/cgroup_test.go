@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/podstead/podstead/test/guest"
 )
 
 const cgroupRoot = "/sys/fs/cgroup/podstead"
@@ -265,8 +267,24 @@ func (n *node) testAppArmor() {
 			n.t.Errorf("process %s runs under the profile %q, want podstead-default (enforce)", pid, got)
 		}
 	}
-	n.applySpec("free", spec{generation: "1", container: "securityContext: {appArmorProfile: {type: Unconfined}}\n"})
+	// That is what containers see themselves, and it forbids something that
+	// nothing else does.
+	inside := n.Run("podstead", "exec", "web", "--", "/witness", "-dir", "", "-dump", "-exit-after", "0s")
+	if want := "/proc/self/attr/current: podstead-default (enforce)"; !strings.Contains(inside, want) {
+		n.t.Errorf("a container sees\n%swant %q in it", inside, want)
+	}
+	const admin = "securityContext: {capabilities: {add: [SYS_ADMIN]}, seccompProfile: {type: Unconfined}%s}\n"
+	n.applySpec("bound", spec{generation: "1", container: fmt.Sprintf(admin, "")})
+	n.WaitReady("bound")
+	if r, err := n.mountInside("bound"); err == nil || r.Code != 77 || !strings.Contains(r.Stderr, "permission denied") {
+		n.t.Errorf("under the default profile a mount by an administrator ends with %d, %q, want 77 and permission denied", r.Code, r.Stderr)
+	}
+	n.drop("bound")
+	n.applySpec("free", spec{generation: "1", container: fmt.Sprintf(admin, ", appArmorProfile: {type: Unconfined}")})
 	p = n.WaitReady("free")
+	if _, err := n.mountInside("free"); err != nil {
+		n.t.Errorf("without a profile a mount by an administrator ends with %v: the look at the default profile was blind", err)
+	}
 	// The profile of runc itself, where there is one, confines nothing.
 	got := strings.TrimSpace(n.Get("/proc/" + n.processes(containerCgroup(p, "app"))[0] + "/attr/current"))
 	if got != "unconfined" && !strings.HasSuffix(got, " (unconfined)") {
@@ -274,4 +292,10 @@ func (n *node) testAppArmor() {
 	}
 	n.drop("free")
 	n.clean()
+}
+
+// mountInside lets a process of a pod mount something.
+func (n *node) mountInside(name string) (guest.Result, error) {
+	n.t.Helper()
+	return n.Try("podstead", "exec", name, "--", "/witness", "-dir", "", "-mount", "/proc")
 }

@@ -10,9 +10,12 @@ import (
 )
 
 var (
-	cuts  = flag.Int("host.cuts", 4, "how often power is cut at a random moment, on each server")
-	seed  = flag.Uint64("host.seed", 0, "seed of what is random; 0 for another one each time")
-	suite = flag.String("host.suite", "", "test this release of Debian alone: bookworm or trixie")
+	cuts     = flag.Int("host.cuts", 3, "how often power is cut at a random moment, on each server")
+	all      = flag.Bool("host.all", false, "try everything on each release, not what is the same on both on one of them")
+	seed     = flag.Uint64("host.seed", 0, "seed of what is random; 0 for another one each time")
+	restarts = flag.Int("host.restarts", 5, "how often podstead is restarted by systemctl under running pods")
+	older    = flag.String("host.older", "", "a package of an earlier version, to be upgraded from and downgraded to as well")
+	suite    = flag.String("host.suite", "", "test this release of Debian alone: bookworm or trixie")
 )
 
 // TestHost goes with one server per release of Debian through its life. The
@@ -33,6 +36,9 @@ func TestHost(t *testing.T) {
 			n.random = rand.New(rand.NewPCG(*seed, uint64(i)))
 			t.Logf("booted in %s", n.Booted.Round(time.Second))
 			for _, step := range life {
+				if !*all && step.alone != "" && step.alone != s {
+					continue
+				}
 				began := time.Now()
 				t.Run(step.name, func(t *testing.T) { step.do(n.For(t)) })
 				t.Logf("%s took %s", step.name, time.Since(began).Round(time.Second))
@@ -44,30 +50,38 @@ func TestHost(t *testing.T) {
 	}
 }
 
-// life is what happens to a server, in this order.
-var life = []struct {
+// step is something that happens to a server.
+type step struct {
 	name string
 	do   func(*node)
-}{
-	{"Install", (*node).testInstall},
-	{"CgroupLimits", (*node).testLimits},
-	{"CgroupResize", (*node).testResize},
-	{"CgroupResizeHeld", (*node).testResizeHeld},
-	{"CgroupOOM", (*node).testOOM},
-	{"CgroupPressure", (*node).testPressure},
-	{"CgroupKill", (*node).testKill},
-	{"AppArmor", (*node).testAppArmor},
-	{"SystemdReload", (*node).testSystemdReload},
-	{"ControllersTaken", (*node).testControllersTaken},
-	{"Upgrade", (*node).testUpgrade},
-	{"Reboot", (*node).testReboot},
-	{"ContainerdLate", (*node).testContainerdLate},
-	{"ClockWrong", (*node).testClockWrong},
-	{"SlowDisk", (*node).testSlowDisk},
-	{"PowerCuts", (*node).testPowerCuts},
-	{"NothingLeft", (*node).testNothingLeft},
-	{"Purge", (*node).testPurge},
-	{"History", (*node).Judge},
+	// alone is the release on which it is enough to try this, unless all is
+	// tried on both: what depends on podstead more than on systemd and kernel.
+	alone guest.Suite
+}
+
+// life is what happens to a server, in this order.
+var life = []step{
+	{"Install", (*node).testInstall, ""},
+	{"CgroupLimits", (*node).testLimits, ""},
+	{"CgroupResize", (*node).testResize, guest.Debian12},
+	{"CgroupResizeHeld", (*node).testResizeHeld, guest.Debian13},
+	{"CgroupOOM", (*node).testOOM, ""},
+	{"CgroupPressure", (*node).testPressure, guest.Debian13},
+	{"CgroupKill", (*node).testKill, guest.Debian13},
+	{"AppArmor", (*node).testAppArmor, ""},
+	{"SystemdReload", (*node).testSystemdReload, ""},
+	{"ControllersTaken", (*node).testControllersTaken, guest.Debian13},
+	{"Service", (*node).testService, guest.Debian12},
+	{"NodeOutOfMemory", (*node).testNodeOutOfMemory, guest.Debian12},
+	{"Upgrade", (*node).testUpgrade, guest.Debian13},
+	{"Reboot", (*node).testReboot, ""},
+	{"ContainerdLate", (*node).testContainerdLate, guest.Debian12},
+	{"ClockWrong", (*node).testClockWrong, guest.Debian13},
+	{"SlowDisk", (*node).testSlowDisk, guest.Debian12},
+	{"PowerCuts", (*node).testPowerCuts, ""},
+	{"NothingLeft", (*node).testNothingLeft, ""},
+	{"Purge", (*node).testPurge, ""},
+	{"History", (*node).Judge, ""},
 }
 
 // testInstall: after the installation there is a pod as soon as there is a

@@ -3,6 +3,7 @@ package host
 import (
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -47,6 +48,14 @@ const (
 	bigSize   = 24 << 20
 )
 
+// pulledImages is how many images of pulledSize bytes a registry has that
+// gives pulledRate bytes in a second.
+const (
+	pulledImages = 5
+	pulledSize   = 12 << 20
+	pulledRate   = 2 << 20
+)
+
 func bigImage(i int) string { return fmt.Sprintf("example.org/big:%d", i%bigImages) }
 
 // packagesDir is where make packages puts packages.
@@ -63,6 +72,9 @@ func payload(t *testing.T) string {
 	dir := t.TempDir()
 	copyFile(t, debs[0], filepath.Join(dir, "podstead.deb"))
 	newer(t, debs[0], filepath.Join(dir, "newer.deb"))
+	if *older != "" {
+		copyFile(t, *older, filepath.Join(dir, "older.deb"))
+	}
 	writeImage(t, filepath.Join(dir, "witness.tar"), image, images.Options{})
 	for i := range bigImages {
 		content := make([]byte, bigSize)
@@ -70,7 +82,44 @@ func payload(t *testing.T) string {
 		writeImage(t, filepath.Join(dir, fmt.Sprintf("big-%d.tar", i)), bigImage(i),
 			images.Options{Files: map[string]images.File{"/big": {Mode: 0o644, Content: content}}})
 	}
+	for i := range pulledImages {
+		content := make([]byte, pulledSize)
+		_, _ = rand.NewChaCha8([32]byte{byte(i), 'p'}).Read(content)
+		writeRegistry(t, filepath.Join(dir, "registry/v2/pulled"), fmt.Sprint(i), content)
+	}
 	return dir
+}
+
+// writeRegistry writes an image as an answer of a registry for a tag.
+func writeRegistry(t *testing.T, dir, tag string, content []byte) {
+	t.Helper()
+	img, err := images.FromGo(t.Context(), images.WitnessPackage, images.Options{Files: map[string]images.File{"/big": {Mode: 0o644, Content: content}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifest, failed := img.RawManifest()
+	digest, err := img.Digest()
+	failed = errors.Join(failed, err, os.MkdirAll(filepath.Join(dir, "manifests"), 0o755), os.MkdirAll(filepath.Join(dir, "blobs"), 0o755))
+	for _, name := range []string{tag, digest.String()} {
+		failed = errors.Join(failed, os.WriteFile(filepath.Join(dir, "manifests", name), manifest, 0o644))
+	}
+	config, err := img.RawConfigFile()
+	failed = errors.Join(failed, err)
+	name, err := img.ConfigName()
+	failed = errors.Join(failed, err, os.WriteFile(filepath.Join(dir, "blobs", name.String()), config, 0o644))
+	layers, err := img.Layers()
+	for _, l := range layers {
+		digest, e1 := l.Digest()
+		packed, e2 := l.Compressed()
+		if err := errors.Join(failed, err, e1, e2); err != nil {
+			t.Fatal(err)
+		}
+		blob, err := io.ReadAll(packed)
+		failed = errors.Join(err, packed.Close(), os.WriteFile(filepath.Join(dir, "blobs", digest.String()), blob, 0o644))
+	}
+	if failed != nil {
+		t.Fatal(failed)
+	}
 }
 
 // newer packs the package again, as a later version with other programs: each
@@ -131,6 +180,7 @@ func (n *node) install() {
 	n.Shell("systemctl is-active podstead podstead-containerd; systemctl is-enabled podstead; test -e /usr/share/doc/podstead/examples/web.yaml; test -d " + manifestsDir)
 	n.Shell("install -d -m 1777 " + witnessDir + "; cp /mnt/witness.tar " + imagesDir)
 	n.Put(configPath, config, 0o600)
+	n.serveImages()
 	n.Run("systemctl", "reload", "podstead")
 }
 
@@ -138,4 +188,20 @@ func (n *node) install() {
 func (n *node) apt(args ...string) string {
 	n.t.Helper()
 	return n.Run(append([]string{"env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-y", "-o", "Dpkg::Options::=--force-confold"}, args...)...)
+}
+
+// registryAddress is that of the guest's own registry.
+const registryAddress = "127.0.0.1:5000"
+
+// serveImages starts the registry, now and at each boot.
+func (n *node) serveImages() {
+	n.t.Helper()
+	n.Shell("cp -r /mnt/registry /srv; sync")
+	n.Put("/etc/containerd/certs.d/"+registryAddress+"/hosts.toml", "server = \"http://"+registryAddress+"\"\n", 0o644)
+	n.Put("/etc/systemd/system/registry.service", fmt.Sprintf(`[Service]
+ExecStart=/run/guest/agent registry %s /srv/registry %d
+[Install]
+WantedBy=multi-user.target
+`, registryAddress, pulledRate), 0o644)
+	n.Run("systemctl", "enable", "--now", "registry.service")
 }

@@ -24,6 +24,8 @@ type node struct {
 	random *rand.Rand
 	// wanted are the pods that should be there now, in the namespace default.
 	wanted map[string]spec
+	// pulled is how many images were pulled.
+	pulled int
 }
 
 // newNode boots a guest; nothing is installed on it yet.

@@ -8,7 +8,12 @@ import (
 // testUpgrade installs another version over the one that runs, and the first
 // one again. No container notices.
 func (n *node) testUpgrade() {
-	for _, step := range []struct{ name, deb string }{{"upgrade", "/mnt/newer.deb"}, {"downgrade", "/mnt/podstead.deb"}} {
+	type version struct{ name, deb string }
+	steps := []version{{"upgrade", "/mnt/newer.deb"}, {"downgrade", "/mnt/podstead.deb"}}
+	if *older != "" {
+		steps = append(steps, version{"downgrade to an earlier version", "/mnt/older.deb"}, version{"upgrade from an earlier version", "/mnt/podstead.deb"})
+	}
+	for _, step := range steps {
 		containers, daemon, containerd := n.containers(), n.mainPID("podstead"), n.mainPID("podstead-containerd")
 		n.apt("install", "--allow-downgrades", step.deb)
 		n.Shell("systemctl is-active podstead podstead-containerd; cmp " + configPath + " - <<'E'\n" + config + "E")

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"sort"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -30,6 +31,14 @@ func (b behaviour) act(exits chan<- int) error {
 	if b.appendTo != "" {
 		if err := appendLine(b.appendTo); err != nil {
 			return err
+		}
+	}
+	if b.mount != "" {
+		if err := syscall.Mount("witness", b.mount, "tmpfs", 0, ""); err != nil {
+			fmt.Fprintln(os.Stderr, "mount:", err)
+			exits <- 77
+		} else {
+			exits <- 0
 		}
 	}
 	if b.message != "" {
@@ -155,7 +164,7 @@ func dump(w io.Writer) {
 	wd, _ := os.Getwd()
 	host, _ := os.Hostname()
 	fmt.Fprintf(w, "cwd=%s hostname=%s pid=%d ppid=%d\n", wd, host, os.Getpid(), os.Getppid())
-	for _, path := range []string{"/proc/self/status", "/proc/self/mountinfo", "/proc/self/cgroup", "/proc/self/oom_score_adj"} {
+	for _, path := range []string{"/proc/self/status", "/proc/self/mountinfo", "/proc/self/cgroup", "/proc/self/oom_score_adj", "/proc/self/attr/current"} {
 		text, err := os.ReadFile(path)
 		if err != nil {
 			fmt.Fprintf(w, "%s: %v\n", path, err)

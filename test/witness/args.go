@@ -29,6 +29,7 @@ type behaviour struct {
 	listen               string
 	scribble             string
 	appendTo             string
+	mount                string
 }
 
 // parse reads the arguments. Each has the environment variable WITNESS_NAME
@@ -60,6 +61,7 @@ func parse(args []string) (behaviour, error) {
 	f.StringVar(&b.listen, "listen", "", "serve HTTP at unix:PATH or HOST:PORT")
 	f.StringVar(&b.scribble, "scribble", "", "write this file anew and sync it, all the time")
 	f.StringVar(&b.appendTo, "append", "", "append a line to this file at start")
+	f.StringVar(&b.mount, "mount", "", "mount a tmpfs at this folder, or exit with 77 when that is refused")
 	if err := f.Parse(args); err != nil {
 		return b, err
 	}

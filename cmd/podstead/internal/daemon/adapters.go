@@ -2,13 +2,8 @@ package daemon
 
 import (
 	"context"
-	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"time"
-
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/podstead/podstead/api"
 	"github.com/podstead/podstead/cgroups"
@@ -91,25 +86,4 @@ func (s stats) Usage(ctx context.Context, path string) (cpuNanos, workingSet uin
 		workingSet = uint64(u.Memory.WorkingSet)
 	}
 	return cpuNanos, workingSet, err
-}
-
-// logRemover deletes the logs of runs and pods that are gone.
-type logRemover struct{ dir string }
-
-// keptLogs are the newest run and the one before it, which people ask for as
-// the previous one.
-const keptLogs = 2
-
-// Prune deletes the logs of older runs.
-func (l logRemover) Prune(_ context.Context, path string) error {
-	return logs.Prune(filepath.Dir(path), keptLogs)
-}
-
-// Remove deletes the folder of one instance.
-func (l logRemover) Remove(_ context.Context, i pod.Instance, uid types.UID) error {
-	dir := filepath.Join(l.dir, fmt.Sprintf("%s_%s_%s", i.Namespace, i.Name, uid))
-	if err := os.RemoveAll(dir); err != nil {
-		return fmt.Errorf("remove logs: %w", err)
-	}
-	return nil
 }

@@ -33,7 +33,7 @@ func build(o Options, cfg *config.Configuration, log *logger) (*daemon, error) {
 	if err != nil {
 		return nil, err
 	}
-	id, damage, err := state.NodeID(cfg.StateDir, "/etc/machine-id")
+	id, damage, err := state.NodeID(cfg.StateDir, machineIDFile)
 	if err != nil {
 		return nil, err
 	}
@@ -130,7 +130,7 @@ func (d *daemon) buildAgent(cfg *config.Configuration, server pod.Node) error {
 		Probes: d.probes, Hooks: hooks{exec}, Verdicts: state.NewVerdicts(filepath.Join(cfg.RunDir, verdictsFile)),
 		Disks: d.disks, GoodImages: state.NewGoodImages(filepath.Join(cfg.StateDir, goodImagesFile)), Collect: imageSettings(cfg.ImageGC),
 		Records: state.NewRecords(filepath.Join(cfg.StateDir, recordsFolder)),
-		Logs:    logRemover{cfg.LogDir}, History: state.NewHistory(filepath.Join(cfg.StateDir, historyFile)),
+		Logs:    podLogs{cfg.LogDir, cfg.ContainerLogsDir}, History: state.NewHistory(filepath.Join(cfg.StateDir, historyFile)),
 		Services: state.NewServices(filepath.Join(cfg.StateDir, servicesFile)), Names: d.names,
 		ServiceRanges: cfg.Network.ServiceCIDRs, NameServers: network.NameServers(cfg.Network.ServiceCIDRs),
 		Now: now, Default: manifest.Default, Sources: sourceNames(cfg.Sources), Starts: cfg.Parallelism.Starts, Pulls: cfg.Parallelism.Pulls, Log: d.log.Logger,

@@ -29,6 +29,7 @@ const (
 	nodeFile       = "node"     // in the run folder
 	verdictsFile   = "verdicts" // in the run folder
 	lockFile       = "lock"
+	machineIDFile  = "/etc/machine-id"
 )
 
 // stateNames and runNames are all that podstead makes in its folders, beside

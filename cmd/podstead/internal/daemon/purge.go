@@ -16,6 +16,8 @@ import (
 	"github.com/podstead/podstead/cmd/podstead/internal/config"
 	"github.com/podstead/podstead/cmd/podstead/internal/state"
 	"github.com/podstead/podstead/internal/mounts"
+	"github.com/podstead/podstead/internal/ownfile"
+	"github.com/podstead/podstead/pod"
 	"github.com/podstead/podstead/runtime"
 )
 
@@ -74,6 +76,27 @@ func (d *daemon) sweep(ctx context.Context) error {
 			failed = append(failed, kind.remove(ctx, uid))
 		}
 	}
+	return errors.Join(append(failed, d.sweepLogs(ctx))...)
+}
+
+// sweepLogs removes the logs of pods that no container tells of any more, and
+// not those of others who keep logs in the same folder.
+func (d *daemon) sweepLogs(ctx context.Context) error {
+	cfg := d.config.running()
+	kept := podLogs{cfg.LogDir, cfg.ContainerLogsDir}
+	id, _, err := state.NodeID(cfg.StateDir, machineIDFile)
+	if err != nil {
+		return err
+	}
+	// Without a history none is known to be ours.
+	history, _ := state.NewHistory(filepath.Join(cfg.StateDir, historyFile)).Load()
+	folders, err := kept.List(ctx)
+	failed := []error{err}
+	for uid, key := range folders {
+		if i, ours := pod.InstanceOf(id, key, uid, history[key.String()]); ours {
+			failed = append(failed, kept.Remove(ctx, i, uid))
+		}
+	}
 	return errors.Join(failed...)
 }
 
@@ -128,7 +151,7 @@ func removeNames(ctx context.Context, dir string, names []string) (left []string
 // isOf tells whether a file is the named one, one like it that was put aside,
 // or one that was to replace it.
 func isOf(file, name string) bool {
-	return file == name || strings.HasPrefix(file, name+state.CorruptMark) || strings.HasPrefix(file, "."+name)
+	return file == name || strings.HasPrefix(file, name+ownfile.Mark) || strings.HasPrefix(file, "."+name)
 }
 
 // remove deletes a file or a folder with all that is mounted below. A disk

@@ -12,9 +12,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/google/renameio/v2"
+
+	"github.com/podstead/podstead/internal/ownfile"
 )
 
 // envelope is what a file holds: the value, and the checksum of its text.
@@ -23,8 +24,8 @@ type envelope struct {
 	Data json.RawMessage `json:"data"`
 }
 
-// CorruptMark follows the name of a file that was put aside; then comes when.
-const CorruptMark = ".corrupt-"
+// maxBytes bounds what is read back; larger files are damaged.
+const maxBytes = 64 << 20
 
 // File keeps one value of type T. It is used by one goroutine at a time.
 type File[T any] struct {
@@ -36,17 +37,17 @@ type File[T any] struct {
 // NewFile returns the file at a path; its folder must exist.
 func NewFile[T any](path string) *File[T] { return &File[T]{path: path} }
 
-// Load returns the value. ok is false when there is none; a damaged file is
-// put aside beside itself, and the error tells so.
+// Load returns the value. ok is false when there is none; a damaged file, or
+// whatever took its place, is put aside beside itself, and the error tells so.
 func (f *File[T]) Load() (value T, ok bool, err error) {
-	text, err := os.ReadFile(f.path)
+	text, err := ownfile.Read(f.path, maxBytes)
 	if errors.Is(err, fs.ErrNotExist) {
 		return value, false, nil
 	}
-	if err != nil {
-		return value, false, fmt.Errorf("read state: %w", err)
+	var data []byte
+	if err == nil {
+		data, err = open(text)
 	}
-	data, err := open(text)
 	if err == nil {
 		err = json.Unmarshal(data, &value)
 	}
@@ -70,8 +71,8 @@ func open(text []byte) ([]byte, error) {
 }
 
 func (f *File[T]) putAside(damage error) error {
-	aside := f.path + CorruptMark + time.Now().UTC().Format("20060102T150405Z")
-	if err := os.Rename(f.path, aside); err != nil {
+	aside, err := ownfile.PutAside(f.path)
+	if err != nil {
 		return fmt.Errorf("%s is damaged (%w) and can't be put aside: %w", f.path, damage, err)
 	}
 	return fmt.Errorf("%s is damaged (%w); it was put aside as %s", f.path, damage, filepath.Base(aside))

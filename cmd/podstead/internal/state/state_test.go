@@ -1,12 +1,14 @@
 package state
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 )
 
 func TestHistoryComesBack(t *testing.T) {
@@ -57,24 +59,29 @@ func inode(t *testing.T, path string) os.FileInfo {
 }
 
 func TestDamagedHistoryIsPutAside(t *testing.T) {
-	for name, damage := range map[string]func([]byte) []byte{
-		"cut":     func(b []byte) []byte { return b[:len(b)/2] },
-		"empty":   func([]byte) []byte { return nil },
-		"flipped": func(b []byte) []byte { return []byte(strings.Replace(string(b), "3", "4", 1)) },
-		"garbage": func([]byte) []byte { return []byte("\x00\x01") },
+	damaged := func(change func([]byte) []byte) func(*testing.T, string) {
+		return func(t *testing.T, path string) {
+			text, err := os.ReadFile(path)
+			if err := errors.Join(err, os.WriteFile(path, change(text), 0o600)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for name, damage := range map[string]func(t *testing.T, path string){
+		"cut":       damaged(func(b []byte) []byte { return b[:len(b)/2] }),
+		"empty":     damaged(func([]byte) []byte { return nil }),
+		"flipped":   damaged(func(b []byte) []byte { return []byte(strings.Replace(string(b), "3", "4", 1)) }),
+		"garbage":   damaged(func([]byte) []byte { return []byte("\x00\x01") }),
+		"directory": func(_ *testing.T, path string) { _ = os.Remove(path); _ = os.Mkdir(path, 0o700) },
+		"FIFO":      func(_ *testing.T, path string) { _ = os.Remove(path); _ = unix.Mkfifo(path, 0o600) },
+		"link":      func(_ *testing.T, path string) { _ = os.Rename(path, path+".x"); _ = os.Symlink(path+".x", path) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "history")
 			if err := NewHistory(path).Save(map[string]int{"aaa": 33333}); err != nil {
 				t.Fatal(err)
 			}
-			text, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(path, damage(text), 0o600); err != nil {
-				t.Fatal(err)
-			}
+			damage(t, path)
 			h := NewHistory(path)
 			got, err := h.Load()
 			if len(got) != 0 || err == nil || !strings.Contains(err.Error(), path) {

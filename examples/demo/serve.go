@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -24,6 +25,9 @@ type server struct {
 
 // serve greets over HTTP until it is told to stop.
 func serve(ctx context.Context, address string) error {
+	if why := os.Getenv("BROKEN"); why != "" {
+		return errors.New(why)
+	}
 	s := &server{greeting: os.Getenv("GREETING")}
 	web := &http.Server{Addr: address, ReadHeaderTimeout: 5 * time.Second, Handler: s.routes(ctx)}
 	context.AfterFunc(ctx, func() {

@@ -1,4 +1,4 @@
-package main
+package build
 
 import (
 	"testing"
@@ -9,8 +9,8 @@ import (
 // The head of Prometheus' configuration and the jobs of mixin/ make one
 // document, with the alerts at the path that it names.
 func TestPrometheusFilesFitTogether(t *testing.T) {
-	t.Chdir("../..")
-	files, err := prometheusFiles()
+
+	files, err := prometheusFiles("../..")
 	if err != nil {
 		t.Fatal(err)
 	}

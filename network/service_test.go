@@ -26,7 +26,7 @@ const (
 
 // service is TCP and UDP at one port with endpoints at port 80.
 func service(endpoints ...string) pod.Service {
-	s := pod.Service{Key: pod.Key{Namespace: "default", Name: "web"}, ClusterIPs: []string{cluster4, cluster6}, HostIPs: []string{host4, host6}}
+	s := pod.Service{Key: pod.Key{Namespace: "default", Name: "web"}, ClusterIPs: []string{cluster4, cluster6}, HostIPs: []string{host4, host6, "127.0.0.1"}}
 	for _, proto := range []corev1.Protocol{"TCP", "UDP"} {
 		p := pod.ServicePort{Name: "web-" + strings.ToLower(string(proto)), Protocol: proto, Port: servicePort, NodePort: nodePort}
 		for _, ip := range endpoints {
@@ -76,6 +76,7 @@ func TestServiceReachability(t *testing.T) {
 			{"outside to load balancer", l.outside, at(host4, servicePort), outside4},
 			{"outside to load balancer, IPv6", l.outside, at(host6, servicePort), outside6},
 			{"host to load balancer", host, at(host4, servicePort), host4},
+			{"host to load balancer on loopback", host, at("127.0.0.1", servicePort), "169.254.1.1"},
 			{"pod to load balancer", b.path, at(host4, servicePort), b.v4},
 			{"pod to its own load balancer, IPv6", a.path, at(host6, servicePort), "fe80::1"},
 			{"outside to node port", l.outside, at(host4, nodePort), outside4},
@@ -96,6 +97,8 @@ func TestServiceReachability(t *testing.T) {
 			})
 		}
 		silent(t, b.path, proto, at("127.0.0.1", nodePort))
+		silent(t, b.path, proto, at("127.0.0.1", servicePort))
+		refusesAtOnce(t, host, proto, at("::1", servicePort))
 	}
 }
 

@@ -82,10 +82,26 @@ func (s serviceRules) service(service *pod.Service) {
 			of := func(ip netip.Addr) bool { return ip.Is6() == six }
 			s.entry(&entry{service: service, port: p, family: familyIf(six), clusterIPs: only(clusterIPs, of), hostIPs: only(hostIPs, of), endpoints: endpointsOf(p, six)})
 		}
-		if forwarded := s.forwarder && p.Protocol == corev1.ProtocolTCP; p.NodePort != 0 && !forwarded {
-			s.element(&knftables.Element{Set: loopback + "6", Key: []string{protocol(p.Protocol), port(p.NodePort)}})
+		forwarded := s.forwarder && p.Protocol == corev1.ProtocolTCP
+		for _, number := range onLoopback(p, hostIPs) {
+			if !forwarded || number != p.NodePort {
+				s.element(&knftables.Element{Set: loopback + "6", Key: []string{protocol(p.Protocol), port(number)}})
+			}
 		}
 	}
+}
+
+// onLoopback are the numbers under which a port is open on the host's own
+// loopback: its node port, and its own if the load balancer is there.
+func onLoopback(p *pod.ServicePort, hostIPs []netip.Addr) []int32 {
+	var numbers []int32
+	if p.NodePort != 0 {
+		numbers = append(numbers, p.NodePort)
+	}
+	if slices.ContainsFunc(hostIPs, netip.Addr.IsLoopback) {
+		numbers = append(numbers, p.Port)
+	}
+	return numbers
 }
 
 // entry is one port of a Service in one family.
@@ -113,8 +129,10 @@ func (s serviceRules) entry(e *entry) {
 			continue
 		}
 		s.element(&knftables.Element{Set: outside + d, Key: []string{proto, to.Addr().String(), port(int32(to.Port()))}})
-		if e.port.NodePort != 0 && d == "4" { // Nothing that leaves the host may be from its loopback.
-			s.element(&knftables.Element{Set: loopback + d, Key: []string{proto, port(e.port.NodePort)}})
+		if d == "4" { // Nothing that leaves the host may be from its loopback.
+			for _, number := range onLoopback(e.port, e.hostIPs) {
+				s.element(&knftables.Element{Set: loopback + d, Key: []string{proto, port(number)}})
+			}
 		}
 	}
 	// A Service's port leads to its endpoints whatever address was asked for.

@@ -14,7 +14,8 @@ type Service struct {
 	// ClusterIPs are the service's own addresses, at most one of each family.
 	ClusterIPs []string
 	// HostIPs are addresses of this server at which Port is open as well, as
-	// the load balancer's address; empty for none.
+	// the load balancer's address; empty for none. 127.0.0.1 is open to the
+	// server alone.
 	HostIPs []string
 	// Affinity is how long a client stays with an endpoint after its last
 	// connection; 0 for no affinity.

@@ -254,7 +254,8 @@ func (s *service) wantsNodePorts() bool {
 	return s.spec.Type == corev1.ServiceTypeNodePort
 }
 
-// nodeIPs are the server's addresses of a Service's families.
+// nodeIPs are the server's addresses of a Service's families, and its IPv4
+// loopback. Without an address that others reach there are none.
 func (r *resolver) nodeIPs(s *service) []string {
 	families := r.families(s)
 	var ips []string
@@ -263,5 +264,12 @@ func (r *resolver) nodeIPs(s *service) []string {
 			ips = append(ips, ip.String())
 		}
 	}
+	if len(ips) > 0 && slices.Contains(families, false) {
+		ips = append(ips, hostLoopback)
+	}
 	return ips
 }
+
+// hostLoopback is where the server reaches its own load balancers; nobody else
+// does.
+const hostLoopback = "127.0.0.1"

@@ -73,6 +73,9 @@ func (v *viewer) view(o *pod.Object, r Result) pod.ServiceView {
 	at, found := slices.BinarySearchFunc(r.Services, o.Key, func(s pod.Service, key pod.Key) int { return compareKeys(s.Key, key) })
 	if found {
 		for _, ip := range r.Services[at].HostIPs {
+			if ip == hostLoopback {
+				continue
+			}
 			s.Status.LoadBalancer.Ingress = append(s.Status.LoadBalancer.Ingress, corev1.LoadBalancerIngress{IP: ip, IPMode: new(corev1.LoadBalancerIPModeVIP)})
 		}
 	}

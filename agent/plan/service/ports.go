@@ -255,7 +255,7 @@ func (s *service) wantsNodePorts() bool {
 }
 
 // nodeIPs are the server's addresses of a Service's families, and its IPv4
-// loopback. Without an address that others reach there are none.
+// loopback.
 func (r *resolver) nodeIPs(s *service) []string {
 	families := r.families(s)
 	var ips []string
@@ -264,7 +264,7 @@ func (r *resolver) nodeIPs(s *service) []string {
 			ips = append(ips, ip.String())
 		}
 	}
-	if len(ips) > 0 && slices.Contains(families, false) {
+	if slices.Contains(families, false) {
 		ips = append(ips, hostLoopback)
 	}
 	return ips

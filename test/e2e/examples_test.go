@@ -93,7 +93,7 @@ func countVersions(address string, requests int) (byVersion map[string]int, fail
 	for range requests {
 		body, err := fetch(address)
 		if err != nil {
-			failed = append(failed, err.Error())
+			failed = append(failed, time.Now().Format("15:04:05.000 ")+err.Error())
 			continue
 		}
 		_, version, _ := strings.Cut(strings.TrimSpace(body), "version ")

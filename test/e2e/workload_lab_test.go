@@ -117,12 +117,12 @@ func rolled(h *harness.Host, name, version string, n int, watch ...func([]corev1
 	return pods
 }
 
-// tally notes the least number of ready pods and the largest of all.
-type tally struct{ least, most int }
+// extremes notes the least number of ready pods and the largest of all.
+type extremes struct{ least, most int }
 
-func newTally() *tally { return &tally{least: 1 << 30} }
+func newExtremes() *extremes { return &extremes{least: 1 << 30} }
 
-func (b *tally) look(pods []corev1.Pod) {
+func (b *extremes) look(pods []corev1.Pod) {
 	ready, all := 0, 0
 	for _, p := range pods {
 		if p.DeletionTimestamp == nil {

@@ -26,7 +26,7 @@ func TestDeploymentIsRolledToANewVersion(t *testing.T) {
 	}
 	goodAt(h, "web", "1")
 	web.version = "2"
-	seen := newTally()
+	seen := newExtremes()
 	web.write(h)
 	rolled(h, "web", "2", 3, seen.look)
 	if seen.least < 3 || seen.most != 4 {
@@ -65,7 +65,7 @@ func TestVersionThatCrashesIsRolledBack(t *testing.T) {
 	goodAt(h, "web", "1")
 	bad := web
 	bad.version, bad.args = "2", ", -nonsense"
-	seen := newTally()
+	seen := newExtremes()
 	bad.write(h)
 	h.Eventually(patience, func() error {
 		seen.look(podsOf(h, "web"))
@@ -160,7 +160,7 @@ func TestRolloutOutlivesPodstead(t *testing.T) {
 	goodAt(h, "web", "1")
 	web.version = "2"
 	web.write(h)
-	seen := newTally()
+	seen := newExtremes()
 	names := map[string]bool{}
 	look := func(pods []corev1.Pod) {
 		seen.look(pods)

@@ -54,7 +54,7 @@ func ofPodStats(mode Mode) pod.CgroupStats {
 	of.Usage, of.WorkingSet, of.RSS, of.Cache, of.Swap, of.OOMKills =
 		s.Memory.Usage, s.Memory.WorkingSet, s.Memory.RSS, s.Memory.Cache, s.Memory.Swap, s.Memory.OOMKills
 	s.Memory, s.IO = &of, nil
-	s.CPU.User, s.CPU.System, s.PIDs.Max = pod.Unmeasured, pod.Unmeasured, pod.Unmeasured
+	s.CPU.User, s.CPU.System = pod.Unmeasured, pod.Unmeasured
 	return s
 }
 

@@ -9,12 +9,12 @@ import (
 
 // PodStats reads of a pod's cgroup what people ask of all its containers
 // together: processor time, throttling, the common numbers of memory, kills,
-// tasks and pressure. Everything else is not measured: a pod's cgroup costs as
+// tasks with their limit, and pressure. Everything else is not measured: a pod's cgroup costs as
 // much to read as a container's, and there are as many of them. The error
 // wraps fs.ErrNotExist when there is no such cgroup.
 func (m *Manager) PodStats(_ context.Context, at string) (pod.CgroupStats, error) {
 	var s pod.CgroupStats
-	err := m.readAll(at, &s, m.readThrottling, m.readCPUTime, m.readPodMemory, m.readTasks, m.readPressure)
+	err := m.readAll(at, &s, m.readThrottling, m.readCPUTime, m.readPodMemory, m.readTasks, m.readMaxTasks, m.readPressure)
 	if s.CPU != nil {
 		s.CPU.User, s.CPU.System = pod.Unmeasured, pod.Unmeasured
 	}

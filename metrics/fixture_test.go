@@ -167,7 +167,7 @@ func (f *fakeStats) PodCgroup(ctx context.Context, path string) (pod.CgroupStats
 	m.PageFaults, m.MajorFaults, m.OwnPageFaults, m.OwnMajorFaults = no, no, no, no
 	m.LimitHits, m.HighEvents, m.RefaultFile, m.RefaultAnon, m.PageScan = no, no, no, no, no
 	s.CPU.Total *= 2
-	s.CPU.User, s.CPU.System, s.PIDs.Max, s.IO = no, no, no, nil
+	s.CPU.User, s.CPU.System, s.IO = no, no, nil
 	return s, nil
 }
 

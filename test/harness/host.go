@@ -220,12 +220,15 @@ func (h *Host) NoLeaks(before leaks.Snapshot, within time.Duration) {
 
 // foreign tells of a difference that others on the machine make: the links and
 // tables of other hosts come and go, and when they remove the folder below a
-// mount of theirs, it vanishes from every namespace.
+// mount of theirs, it vanishes from every namespace. A mount that containerd
+// made for a moment may be in the first look.
 func (h *Host) foreign(line string) bool {
 	change, what, _ := strings.Cut(line, ": ")
 	switch change[2:] {
 	case "mount":
-		return change[0] == '-' && !strings.Contains(what, h.Dir+"/")
+		return change[0] == '-' && (!strings.Contains(what, h.Dir+"/") || strings.Contains(what, "/tmpmounts/"))
+	case "shim socket":
+		return change[0] == '-' // of a host that ended meanwhile
 	case "nft":
 		return strings.HasPrefix(what, "table inet podstead-") && !strings.HasPrefix(what, h.table()+":")
 	case "link":

@@ -48,7 +48,7 @@ test: deps build ## run every test
 	@./scripts/deps --test
 	go vet ./...
 	go test -timeout 14m -p 2 $$(go list ./... | grep -v -e /test/e2e -e /test/faults -e /test/packages)
-	go test -timeout 14m -p 1 ./test/e2e ./test/faults
+	go test -timeout 25m -p 1 ./test/e2e ./test/faults
 
 .PHONY: test-packages
 test-packages: packages ## build the packages again elsewhere, and install, upgrade and purge them

@@ -163,7 +163,7 @@ func (f *fakeStats) PodCgroup(ctx context.Context, path string) (pod.CgroupStats
 	}
 	const no = pod.Unmeasured
 	m := s.Memory
-	m.Mapped, m.Kernel, m.Peak, m.ActiveFile, m.InactiveFile, m.Dirty = no, no, no, no, no, no
+	m.Mapped, m.Kernel, m.Peak, m.ActiveFile, m.Dirty = no, no, no, no, no
 	m.PageFaults, m.MajorFaults, m.OwnPageFaults, m.OwnMajorFaults = no, no, no, no
 	m.LimitHits, m.HighEvents, m.RefaultFile, m.RefaultAnon, m.PageScan = no, no, no, no, no
 	s.CPU.Total *= 2

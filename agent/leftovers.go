@@ -8,6 +8,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/podstead/podstead/agent/plan"
 	"github.com/podstead/podstead/pod"
 )
 
@@ -58,19 +59,15 @@ func (l *loop) sweepLeftovers(containers []pod.Container, sandboxes []pod.Sandbo
 	})
 }
 
-// sweepLogs removes the logs of instances that are gone. Others may keep logs
-// in the same folder: ours are those whose uid is that of an instance which
-// there was by the history.
+// sweepLogs removes the logs of our instances that are gone.
 func (l *loop) sweepLogs(ctx context.Context, known map[types.UID]bool, history map[string]int) {
 	folders, err := l.cfg.Logs.List(ctx)
 	if err != nil {
 		l.leftoversUnknown("logs", err)
 		return
 	}
-	for _, uid := range slices.Sorted(maps.Keys(folders)) {
-		key := folders[uid]
-		i, ours := pod.InstanceOf(l.cfg.Node.ID, key, uid, history[key.String()])
-		if ours && !known[uid] {
+	for _, i := range plan.OwnLogs(l.cfg.Node.ID, folders, history) {
+		if uid := pod.UID(l.cfg.Node.ID, i); !known[uid] {
 			l.removeLeftover(ctx, "logs", uid, func(ctx context.Context, uid types.UID) error { return l.cfg.Logs.Remove(ctx, i, uid) })
 		}
 	}

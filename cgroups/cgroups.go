@@ -215,8 +215,9 @@ func (m *Manager) Shrink(ctx context.Context, uid types.UID, want *corev1.Pod) e
 
 // Check makes sure that our tree can still limit what is in it, down to the
 // containers of each pod: service managers take controllers away from the root
-// of cgroup v2 at times. It gives back what was taken, and tells so: the limits of every pod must then
-// be prepared again. It is cheap enough to be called every minute.
+// of cgroup v2 at times. It gives back what was taken, and tells so: the limits
+// of every pod must then be prepared again. It is cheap enough to be called
+// every minute.
 func (m *Manager) Check(ctx context.Context) (restored bool, err error) {
 	if restored, err = m.giveBack(); err != nil {
 		return restored, err

@@ -19,6 +19,20 @@ func (m *Manager) Stats(_ context.Context, at string) (pod.CgroupStats, error) {
 	return s, err
 }
 
+// PodStats reads of a pod's cgroup what people ask of all its containers
+// together: processor time, throttling, the common numbers of memory, kills,
+// tasks with their limit, and pressure. Everything else is not measured: a
+// pod's cgroup costs as much to read as a container's, and there are as many of
+// them. The error wraps fs.ErrNotExist when there is no such cgroup.
+func (m *Manager) PodStats(_ context.Context, at string) (pod.CgroupStats, error) {
+	var s pod.CgroupStats
+	err := m.readAll(at, &s, m.readThrottling, m.readCPUTime, m.readPodMemory, m.readTasks, m.readMaxTasks, m.readPressure)
+	if s.CPU != nil {
+		s.CPU.User, s.CPU.System = pod.Unmeasured, pod.Unmeasured
+	}
+	return s, err
+}
+
 // Usage reads of a cgroup's statistics the processor time in all and the
 // working set of memory, and nothing else: every file less counts for those
 // who ask often.

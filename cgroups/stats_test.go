@@ -51,8 +51,8 @@ func wantStats(mode Mode) pod.CgroupStats {
 func ofPodStats(mode Mode) pod.CgroupStats {
 	s := wantStats(mode)
 	of := unmeasuredMemory()
-	of.Usage, of.WorkingSet, of.RSS, of.Cache, of.Swap, of.OOMKills =
-		s.Memory.Usage, s.Memory.WorkingSet, s.Memory.RSS, s.Memory.Cache, s.Memory.Swap, s.Memory.OOMKills
+	of.Usage, of.WorkingSet, of.RSS, of.Cache, of.Swap, of.InactiveFile, of.OOMKills =
+		s.Memory.Usage, s.Memory.WorkingSet, s.Memory.RSS, s.Memory.Cache, s.Memory.Swap, s.Memory.InactiveFile, s.Memory.OOMKills
 	s.Memory, s.IO = &of, nil
 	s.CPU.User, s.CPU.System = pod.Unmeasured, pod.Unmeasured
 	return s

@@ -43,7 +43,8 @@ func memoryFamilies() []family {
 		}),
 		{name: "container_memory_failures_total", kind: counter, help: "Page faults: of the cgroup alone, and with those below it (on cgroup v2 both say the latter).",
 			labels: with("failure_type", "scope"), each: over(pageFaults)},
-		ofSubject("container_oom_events_total", counter, "Processes that the kernel killed for want of memory, in this run and those before it that podstead saw.", oomKills),
+		{name: "container_oom_events_total", kind: counter, help: "Processes that the kernel killed for want of memory, in this run and those before it that podstead saw. Shown between two runs as well.",
+			labels: subjectLabels, each: oomEvents},
 	}
 }
 
@@ -58,15 +59,28 @@ func pageFaults(s *subject, _ *view, row emit) {
 	row(float64(m.MajorFaults), s.labels, "pgmajfault", "hierarchy")
 }
 
-func oomKills(s *subject, _ *view) (float64, bool) {
-	if s.stats.Memory == nil || s.stats.Memory.OOMKills == pod.Unmeasured {
-		return 0, false
+// oomEvents yields the kills in what runs, and those of containers between two
+// runs: one that is killed soon after each start would never be seen otherwise.
+func oomEvents(v *view, row emit) {
+	for i := range v.subjects {
+		s := &v.subjects[i]
+		if s.stats.Memory == nil || s.stats.Memory.OOMKills == pod.Unmeasured {
+			continue
+		}
+		n := float64(s.stats.Memory.OOMKills)
+		if s.container != nil {
+			n += float64(s.container.OOMKills)
+		}
+		row(n, s.labels)
 	}
-	n := float64(s.stats.Memory.OOMKills)
-	if s.container != nil {
-		n += float64(s.container.OOMKills)
+	for i := range v.snap.Pods {
+		p := &v.snap.Pods[i]
+		for j := range p.Containers {
+			if c := &p.Containers[j]; c.OOMKills > 0 && !running(c) && c.Role != pod.RolePause {
+				row(float64(c.OOMKills), containerLabels(p, c, statusOf(p.Pod, c.Name)))
+			}
+		}
 	}
-	return n, true
 }
 
 func specFamilies() []family {

@@ -70,7 +70,7 @@ func crashing() pod.View {
 	st.State = corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}}
 	st.LastTerminationState = corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Reason: "OOMKilled", ExitCode: 137, FinishedAt: at(50 * time.Minute)}}
 	v.Pod.Status.Conditions[0].Status = corev1.ConditionFalse
-	v.Containers[0].PID = 0
+	v.Containers[0].PID, v.Containers[0].OOMKills = 0, 4
 	v.Containers[0].NextStart = born.Add(time.Hour)
 	v.Containers[0].Logger = "its logger died"
 	return v
@@ -166,7 +166,7 @@ func (f *fakeStats) PodCgroup(ctx context.Context, path string) (pod.CgroupStats
 	}
 	const no = pod.Unmeasured
 	m := s.Memory
-	m.Mapped, m.Kernel, m.Peak, m.ActiveFile, m.InactiveFile, m.Dirty = no, no, no, no, no, no
+	m.Mapped, m.Kernel, m.Peak, m.ActiveFile, m.Dirty = no, no, no, no, no
 	m.PageFaults, m.MajorFaults, m.OwnPageFaults, m.OwnMajorFaults = no, no, no, no
 	m.LimitHits, m.HighEvents, m.RefaultFile, m.RefaultAnon, m.PageScan = no, no, no, no, no
 	s.CPU.Total *= 2

@@ -60,17 +60,12 @@ func (s *Server) scrape(p *page) http.Handler {
 	})
 }
 
-func (s *Server) writePage(to io.Writer, format expfmt.Format, p *page, v *view) error {
+func (s *Server) writePage(w io.Writer, format expfmt.Format, p *page, v *view) error {
 	// No name here needs to be escaped, for which all rows would be copied.
-	encoder := expfmt.NewEncoder(to, format.WithEscapingScheme(model.NoEscaping))
-	t := s.texts.Get().(*text)
-	defer s.texts.Put(t)
-	t.reset()
-	var w writer = t
-	if format.FormatType() != expfmt.TypeTextPlain {
-		w = &encoded{t.rows, encoder.Encode}
-	}
-	series, dropped, err := p.write(to, v, w, s.cfg.MaxSeries)
+	encoder := expfmt.NewEncoder(w, format.WithEscapingScheme(model.NoEscaping))
+	r := s.rows.Get().(*rows)
+	defer s.rows.Put(r)
+	series, dropped, err := p.write(v, r, s.cfg.MaxSeries, encoder.Encode)
 	if err != nil {
 		return err
 	}
@@ -90,16 +85,6 @@ func (s *Server) writePage(to io.Writer, format expfmt.Format, p *page, v *view)
 	}
 	return nil
 }
-
-// encoded writes families by an encoder of Prometheus' own.
-type encoded struct {
-	*rows
-	encode func(*dto.MetricFamily) error
-}
-
-func (e *encoded) fill(f *family, v *view) (int, error) { return len(e.rows.fill(f, v).Metric), nil }
-
-func (e *encoded) flush(io.Writer) error { return e.encode(&e.out) }
 
 // writeProcess adds what client_golang tells of Go and of the process.
 func (s *Server) writeProcess(encode func(*dto.MetricFamily) error) (series int, err error) {

@@ -125,7 +125,7 @@ type Server struct {
 	meter   *meter
 	process *prometheus.Registry
 	slots   chan struct{}
-	texts   sync.Pool // of *text
+	rows    sync.Pool // of *rows
 
 	mu     sync.Mutex
 	status Status         // guarded by mu

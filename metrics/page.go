@@ -2,9 +2,10 @@ package metrics
 
 import (
 	"fmt"
-	"io"
 	"slices"
 	"strings"
+
+	dto "github.com/prometheus/client_model/go"
 )
 
 // page is one endpoint.
@@ -35,32 +36,22 @@ func pages() []page {
 	}
 }
 
-// writer writes families, one after the other.
-type writer interface {
-	// fill gets the rows of a family and returns how many there are; flush
-	// writes them.
-	fill(f *family, v *view) (int, error)
-	flush(to io.Writer) error
-}
-
-// write writes the families and returns how many series there were and how
-// many were left out. A family is whole or not there.
-func (p *page) write(to io.Writer, v *view, w writer, limit int) (series, dropped int, err error) {
+// write gives the families to encode, one after the other, and returns how
+// many series there were and how many were left out. A family is whole or not
+// there.
+func (p *page) write(v *view, r *rows, limit int, encode func(*dto.MetricFamily) error) (series, dropped int, err error) {
 	for i := range p.families {
 		f := &p.families[i]
-		n, err := w.fill(f, v)
-		if err != nil {
-			return series, dropped, err
-		}
-		if n == 0 {
+		out := r.fill(f, v)
+		if len(out.Metric) == 0 {
 			continue
 		}
-		if f.optional && series+n > limit {
-			dropped += n
+		if f.optional && series+len(out.Metric) > limit {
+			dropped += len(out.Metric)
 			continue
 		}
-		series += n
-		if err := w.flush(to); err != nil {
+		series += len(out.Metric)
+		if err := encode(out); err != nil {
 			return series, dropped, err
 		}
 	}

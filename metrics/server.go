@@ -45,7 +45,7 @@ func New(cfg Config) *Server {
 	for _, label := range cfg.Drop {
 		s.drop[label] = true
 	}
-	s.texts.New = func() any { return newText(&rows{drop: s.drop}) }
+	s.rows.New = func() any { return &rows{drop: s.drop} }
 	s.sampler, s.meter = &sampler{cfg: &s.cfg}, newMeter(&s.cfg)
 	s.usage = &sampler{cfg: &s.cfg, full: s.sampler}
 	s.process.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))

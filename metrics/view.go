@@ -50,8 +50,8 @@ func over(each func(s *subject, v *view, row emit)) func(*view, emit) {
 	}
 }
 
-// running tells whether a container has a process now. A dead one is not
-// shown, and the pod's pause container never is.
+// running tells whether a container has a process now. Of a dead one only
+// oomEvents are shown, and the pod's pause container never is.
 func running(c *pod.ContainerView) bool {
 	return c.PID != 0 && c.CgroupPath != "" && c.Role != pod.RolePause
 }
@@ -75,11 +75,7 @@ func (v *view) findSubjects(limits bool) {
 
 func (v *view) addContainer(p *pod.View, c *pod.ContainerView, limits bool) {
 	s := subject{pod: p, container: c, status: statusOf(p.Pod, c.Name)}
-	image := ""
-	if s.status != nil {
-		image = s.status.Image
-	}
-	s.labels = []string{c.Name, c.CgroupPath, image, c.ID, p.Instance.Namespace, p.Instance.Name}
+	s.labels = containerLabels(p, c, s.status)
 	if spec := pod.ContainerSpec(p.Pod, c.Name); limits && spec != nil && v.cfg.Limits != nil {
 		s.resources, _ = v.cfg.Limits.Container(p.Pod, spec)
 	}
@@ -87,6 +83,15 @@ func (v *view) addContainer(p *pod.View, c *pod.ContainerView, limits bool) {
 		s.stats = v.stats.cgroups[c.CgroupPath]
 	}
 	v.subjects = append(v.subjects, s)
+}
+
+// containerLabels are subjectLabels of a container, whose status may be nil.
+func containerLabels(p *pod.View, c *pod.ContainerView, status *corev1.ContainerStatus) []string {
+	image := ""
+	if status != nil {
+		image = status.Image
+	}
+	return []string{c.Name, c.CgroupPath, image, c.ID, p.Instance.Namespace, p.Instance.Name}
 }
 
 func (v *view) addPod(p *pod.View, any *pod.ContainerView) {

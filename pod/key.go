@@ -57,17 +57,6 @@ func ObjectUID(nodeID string, k ObjectKey) types.UID {
 	return types.UID(uuid.NewSHA1(uuid.NameSpaceURL, []byte("podstead:object:"+name)).String())
 }
 
-// InstanceOf returns the instance of a pod that has a uid, if it is one of
-// those up to a number.
-func InstanceOf(nodeID string, key Key, uid types.UID, highest int) (i Instance, ok bool) {
-	for number := 1; number <= highest; number++ {
-		if i := (Instance{Key: key, Number: number}); UID(nodeID, i) == uid {
-			return i, true
-		}
-	}
-	return Instance{}, false
-}
-
 // ContainerID is the planned name of one run of a container in containerd. It
 // is known before the container is made, so making it can be repeated: 64 hex
 // digits derived from the pod's UID, the container's name and the attempt.

@@ -34,7 +34,7 @@ func Read(path string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("is %s (want a regular file)", kind(info.Mode()))
+		return nil, fmt.Errorf("is %s (want a regular file)", Describe(info.Mode()))
 	}
 	if info.Size() > limit {
 		return nil, fmt.Errorf("has %d bytes (want at most %d)", info.Size(), limit)
@@ -42,16 +42,22 @@ func Read(path string, limit int64) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, limit))
 }
 
-func kind(mode fs.FileMode) string {
-	switch {
-	case mode.IsDir():
+// Describe names the kind of a file in words.
+func Describe(mode fs.FileMode) string {
+	switch mode.Type() {
+	case 0:
+		return "a file"
+	case fs.ModeDir:
 		return "a directory"
-	case mode&fs.ModeNamedPipe != 0:
+	case fs.ModeNamedPipe:
 		return "a FIFO"
-	case mode&fs.ModeDevice != 0:
+	case fs.ModeSocket:
+		return "a socket"
+	case fs.ModeDevice, fs.ModeDevice | fs.ModeCharDevice:
 		return "a device"
+	default:
+		return mode.Type().String()
 	}
-	return "no regular file"
 }
 
 // PutAside renames whatever is at a path, returns its new name, and forgets

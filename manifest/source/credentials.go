@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/podstead/podstead/internal/ownfile"
 )
 
 // credentialBytes bounds the files of certificates, keys and headers.
@@ -169,7 +171,7 @@ func readCredential(path string, check func(string, fs.FileInfo) error) ([]byte,
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is %s (want a regular file)", path, describeFile(info.Mode()))
+		return nil, fmt.Errorf("%s is %s (want a regular file)", path, ownfile.Describe(info.Mode()))
 	}
 	if err := errors.Join(way.untrusted, check(path, info)); err != nil {
 		return nil, err

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/podstead/podstead/internal/ownfile"
 	"github.com/podstead/podstead/pod"
 )
 
@@ -98,7 +99,7 @@ func unfit(path string, info fs.FileInfo, limit int64) *pod.Problem {
 	case !info.Mode().IsRegular():
 		return &pod.Problem{
 			Severity: pod.Error, Reason: pod.ReasonUnreadable,
-			Message: "is not a regular file", Got: describeFile(info.Mode()), Want: "a regular file",
+			Message: "is not a regular file", Got: ownfile.Describe(info.Mode()), Want: "a regular file",
 		}
 	case err != nil:
 		return untrustedProblem(err)
@@ -125,22 +126,5 @@ func unreadableProblem(err error) *pod.Problem {
 	return &pod.Problem{
 		Severity: pod.Error, Reason: pod.ReasonUnreadable, Message: "can't be read: " + err.Error(),
 		Want: "a regular file that podstead can read",
-	}
-}
-
-func describeFile(mode fs.FileMode) string {
-	switch mode.Type() {
-	case 0:
-		return "a file"
-	case fs.ModeDir:
-		return "a directory"
-	case fs.ModeNamedPipe:
-		return "a FIFO"
-	case fs.ModeSocket:
-		return "a socket"
-	case fs.ModeDevice, fs.ModeDevice | fs.ModeCharDevice:
-		return "a device"
-	default:
-		return mode.Type().String()
 	}
 }

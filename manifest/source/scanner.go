@@ -14,6 +14,7 @@ import (
 
 	"github.com/moby/sys/mountinfo"
 
+	"github.com/podstead/podstead/internal/ownfile"
 	"github.com/podstead/podstead/pod"
 )
 
@@ -125,7 +126,7 @@ func (s *scanner) list(root route) ([]string, *rejection) {
 		return nil, rejectPath(err)
 	}
 	if !info.IsDir() {
-		return nil, &rejection{ReasonUnreadable, fmt.Errorf("is %s (want a directory)", describeFile(info.Mode()))}
+		return nil, &rejection{ReasonUnreadable, fmt.Errorf("is %s (want a directory)", ownfile.Describe(info.Mode()))}
 	}
 	if err := errors.Join(root.untrusted, exclusive(root.real, info)); err != nil {
 		return nil, &rejection{ReasonUntrusted, fmt.Errorf("only root may be able to write there: %w", err)}
@@ -263,7 +264,7 @@ func (s *scanner) fail(m *memory, path string, problem *pod.Problem) reading {
 func (s *scanner) irregular(m *memory, path string, mode fs.FileMode) reading {
 	problem := &pod.Problem{
 		Severity: pod.Error, Reason: pod.ReasonUnreadable,
-		Message: "is not a regular file", Got: describeFile(mode), Want: "a regular file",
+		Message: "is not a regular file", Got: ownfile.Describe(mode), Want: "a regular file",
 	}
 	if m.known {
 		return s.fail(m, path, problem)

@@ -109,13 +109,19 @@ func (s *subject) write(generation string) {
 	s.h.Write(s.file(), s.yaml(generation))
 }
 
-// run writes the manifest and waits until every container has begun.
+// run writes the manifest of a new pod or of another version, and waits until
+// every container has begun.
 func (s *subject) run(generation string) corev1.Pod {
 	s.t.Helper()
+	var before []int
+	for _, c := range s.Spec.Containers {
+		before = append(before, len(s.lives(c.Name)))
+	}
 	s.write(generation)
 	p := s.h.WaitRunning(s.key(), patience)
-	for i := range s.Spec.Containers {
-		s.waitGeneration(s.Spec.Containers[i].Name, generation)
+	for i, c := range s.Spec.Containers {
+		s.waitLives(c.Name, before[i]+1)
+		s.waitGeneration(c.Name, generation)
 	}
 	return p
 }

@@ -17,7 +17,7 @@ func (d *daemon) buildMetrics(cfg *config.Configuration) {
 	d.metrics = metrics.New(metrics.Config{
 		Address: cfg.Metrics.Address, WebConfigFile: cfg.Metrics.WebConfigFile, Drop: cfg.Metrics.Drop,
 		Snapshots: d.agent, Stats: statistics{stats{d.cgroups}, nodeStats{"/proc"}}, Limits: d.cgroups, Probes: d.probes,
-		Disk: disk{cgroups: d.cgroups, runtime: d.runtime, volumes: d.volumes, dir: cfg.StateDir, mounted: &mountSource{}},
+		Disk: disk{cgroups: d.cgroups, runtime: d.runtime, volumes: d.volumes, dir: cfg.StateDir},
 		Facts: metrics.Facts{
 			Version: v.Version, Commit: v.Commit, Go: v.Go, Kernel: nodeInfo().KernelVersion, OS: v.Platform,
 			Pressure: d.cgroups.Capabilities().Pressure,

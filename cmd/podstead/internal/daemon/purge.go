@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/podstead/podstead/agent/plan"
 	"github.com/podstead/podstead/cmd/podstead/internal/config"
 	"github.com/podstead/podstead/cmd/podstead/internal/state"
 	"github.com/podstead/podstead/internal/mounts"
@@ -92,10 +93,8 @@ func (d *daemon) sweepLogs(ctx context.Context) error {
 	history, _ := state.NewHistory(filepath.Join(cfg.StateDir, historyFile)).Load()
 	folders, err := kept.List(ctx)
 	failed := []error{err}
-	for uid, key := range folders {
-		if i, ours := pod.InstanceOf(id, key, uid, history[key.String()]); ours {
-			failed = append(failed, kept.Remove(ctx, i, uid))
-		}
+	for _, i := range plan.OwnLogs(id, folders, history) {
+		failed = append(failed, kept.Remove(ctx, i, pod.UID(id, i)))
 	}
 	return errors.Join(failed...)
 }

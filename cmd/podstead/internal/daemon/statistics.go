@@ -50,17 +50,8 @@ type disk struct {
 	cgroups *cgroups.Manager
 	runtime *runtime.Runtime
 	volumes *volumes.Volumes
-	// dir is on the file system that containers write to, which is that of
-	// mounted as long as its device is the same.
-	dir     string
-	mounted *mountSource
-}
-
-// mountSource is what is mounted as a device: reading all mounts of a server
-// with many pods takes time.
-type mountSource struct {
-	device uint64
-	name   string
+	// dir is on the file system that containers write to.
+	dir string
 }
 
 // Pod measures what can be measured; what can't is left out.
@@ -119,29 +110,25 @@ func (d disk) Filesystem(context.Context) (pod.FilesystemStats, error) {
 		return pod.FilesystemStats{}, fmt.Errorf("measure the file system of %s: %w", d.dir, err)
 	}
 	return pod.FilesystemStats{
-		Device: d.mounted.at(d.dir), Size: int64(st.Blocks) * st.Bsize, Available: int64(st.Bavail) * st.Bsize,
+		Device: mountedAt(d.dir), Size: int64(st.Blocks) * st.Bsize, Available: int64(st.Bavail) * st.Bsize,
 		Inodes: int64(st.Files), InodeFree: int64(st.Ffree),
 	}, nil
 }
 
-// at names what is mounted where a folder is, "" when nobody knows.
-func (m *mountSource) at(dir string) string {
+// mountedAt names what is mounted where a folder is, "" when nobody knows.
+func mountedAt(dir string) string {
 	var st unix.Stat_t
 	if unix.Stat(dir, &st) != nil {
 		return ""
-	}
-	if m.name != "" && m.device == st.Dev {
-		return m.name
 	}
 	want := strconv.Itoa(int(unix.Major(st.Dev))) + ":" + strconv.Itoa(int(unix.Minor(st.Dev)))
 	mounts, err := procfs.GetMounts()
 	if err != nil {
 		return ""
 	}
-	for _, mount := range mounts {
-		if mount.MajorMinorVer == want {
-			m.device, m.name = st.Dev, mount.Source
-			return m.name
+	for _, m := range mounts {
+		if m.MajorMinorVer == want {
+			return m.Source
 		}
 	}
 	return ""

@@ -1,6 +1,7 @@
 package network
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -229,13 +230,18 @@ func (s *serviceRanges) note(ranges []netip.Prefix) error {
 	return nil
 }
 
+// ethernetMTU is what the kernel gives the links of pods where defaultMTU
+// leaves the choice to it. A connection is begun with the MTU of its first
+// route, and one that is begun with that of the loopback is slower for it.
+const ethernetMTU = 1500
+
 // way is the host's address in a range and its route to the range. Nothing
 // else is ever sent from that address: it is of the scope host in IPv4, and
 // deprecated in IPv6.
 func way(r netip.Prefix) (*netlink.Addr, *netlink.Route) {
 	own := NameServers([]netip.Prefix{r})[0]
 	dst := &net.IPNet{IP: r.Addr().AsSlice(), Mask: net.CIDRMask(r.Bits(), r.Addr().BitLen())}
-	route := &netlink.Route{LinkIndex: loopbackIndex, Dst: dst, Src: own.AsSlice(), Protocol: unix.RTPROT_STATIC, MTU: defaultMTU()}
+	route := &netlink.Route{LinkIndex: loopbackIndex, Dst: dst, Src: own.AsSlice(), Protocol: unix.RTPROT_STATIC, MTU: cmp.Or(defaultMTU(), ethernetMTU)}
 	address := &netlink.Addr{IPNet: hostNet(own)}
 	if own.Is4() {
 		route.Scope, address.Scope = netlink.SCOPE_LINK, unix.RT_SCOPE_HOST

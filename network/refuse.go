@@ -24,38 +24,53 @@ func (r *ruleset) refuse(inUse []netip.Prefix, namesPort uint16) {
 	r.add(policyChain)
 
 	r.base(toHost, "filter", "input", earlier)
-	r.add(toHost, "ct state established,related accept",
-		"ip daddr 127.0.0.0/8 meta l4proto . th dport @"+loopback+"4 goto "+refusal,
-		"ip6 daddr ::1 meta l4proto . th dport @"+loopback+"6 goto "+refusal,
-		"ip6 daddr ::1 accept")
-	for _, f := range families() {
-		r.add(toHost,
-			fmt.Sprintf("meta l4proto . %s daddr . th dport @%s goto %s", f.word, refused+f.digit, refusal),
-			fmt.Sprintf("meta nfproto %s meta l4proto . th dport @%s goto %s", f.protocol, refusedPorts+f.digit, refusal))
-	}
-	if namesPort != 0 {
-		for _, ip := range NameServers(inUse) {
-			for _, from := range []string{fmt.Sprintf("iifgroup %d", linkGroup), `iifname "lo"`} {
-				r.add(toHost, fmt.Sprintf("%s %s daddr %s meta l4proto { tcp, udp } th dport %d accept", from, word(ip), ip, namesPort))
-			}
-		}
-	}
-	r.refuseIn(toHost, inUse, "", refusal)
+	r.add(toHost, "ct state established,related accept")
+	r.refuseHere(toHost, "", refusal)
+	r.add(toHost, "ip6 daddr ::1 accept")
+	r.acceptNames(toHost, fmt.Sprintf("iifgroup %d ", linkGroup), inUse, namesPort)
+	r.acceptNames(toHost, `iifname "lo" `, inUse, namesPort)
+	r.refuseIn(toHost, inUse, refusal)
 
 	r.base(throughHost, "filter", "forward", earlier)
 	r.add(throughHost, "ct state established,related accept")
-	r.refuseIn(throughHost, inUse, "", refusal)
+	r.refuseIn(throughHost, inUse, refusal)
 	r.add(throughHost, "jump "+policyChain)
 
-	// What goes to an address of the host itself comes to to-host.
+	// What the host asks of itself would be remembered as a connection that
+	// leads nowhere by the time that it comes to to-host, and its port be refused
+	// again for two minutes, whatever serves there by then.
 	r.base(fromHost, "filter", "output", earlier)
 	r.add(fromHost, "ct state established,related accept")
-	r.refuseIn(fromHost, inUse, "fib daddr type != local ", refusal)
+	r.refuseHere(fromHost, "fib daddr type local ", refusal)
+	r.acceptNames(fromHost, "", inUse, namesPort)
+	r.refuseIn(fromHost, inUse, refusal)
+}
+
+// refuseHere refuses what goes to ports of the host that lead nowhere now.
+func (r *ruleset) refuseHere(chain, when, refusal string) {
+	r.add(chain,
+		"ip daddr 127.0.0.0/8 meta l4proto . th dport @"+loopback+"4 goto "+refusal,
+		"ip6 daddr ::1 meta l4proto . th dport @"+loopback+"6 goto "+refusal)
+	for _, f := range families() {
+		r.add(chain,
+			fmt.Sprintf("meta l4proto . %s daddr . th dport @%s goto %s", f.word, refused+f.digit, refusal),
+			fmt.Sprintf("%smeta nfproto %s meta l4proto . th dport @%s goto %s", when, f.protocol, refusedPorts+f.digit, refusal))
+	}
+}
+
+// acceptNames lets in who asks the server of names, if there is one.
+func (r *ruleset) acceptNames(chain, when string, inUse []netip.Prefix, port uint16) {
+	if port == 0 {
+		return
+	}
+	for _, ip := range NameServers(inUse) {
+		r.add(chain, fmt.Sprintf("%s%s daddr %s meta l4proto { tcp, udp } th dport %d accept", when, word(ip), ip, port))
+	}
 }
 
 // refuseIn refuses what still goes to a range of Services' addresses.
-func (r *ruleset) refuseIn(chain string, inUse []netip.Prefix, when, refusal string) {
+func (r *ruleset) refuseIn(chain string, inUse []netip.Prefix, refusal string) {
 	for _, p := range inUse {
-		r.add(chain, fmt.Sprintf("%s%s daddr %s goto %s", when, word(p.Addr()), p, refusal))
+		r.add(chain, fmt.Sprintf("%s daddr %s goto %s", word(p.Addr()), p, refusal))
 	}
 }

@@ -164,6 +164,46 @@ func TestServiceRefusesAtOnce(t *testing.T) {
 	}
 }
 
+// TestRefusalsAreNotRemembered: whoever was refused is led to what serves later,
+// though it asks from the same port.
+func TestRefusalsAreNotRemembered(t *testing.T) {
+	l := newLab(t, network.Config{})
+	a, b := l.pod("a"), l.pod("b")
+	serve(t, a.path, ":80", "a")
+	pods := []node{a, b}
+	type way struct{ path, to string }
+	var ways []way
+	for _, to := range []string{at(host4, nodePort), at(host6, nodePort), at(host4, servicePort), at(host6, servicePort)} {
+		ways = append(ways, way{host, to}, way{b.path, to}, way{l.outside, to})
+	}
+	for _, to := range []string{at(cluster4, servicePort), at(cluster6, servicePort)} {
+		ways = append(ways, way{host, to}, way{b.path, to})
+	}
+	ways = append(ways, way{host, at("127.0.0.1", nodePort)}, way{host, at("127.0.0.1", servicePort)})
+	dial := func(w way, from int) error {
+		return try(w.path, func() error {
+			d := net.Dialer{LocalAddr: &net.TCPAddr{Port: from}, Timeout: patience}
+			c, err := d.Dial("tcp", w.to)
+			if err == nil {
+				err = c.Close()
+			}
+			return err
+		})
+	}
+	l.offer(pods, service())
+	for i, w := range ways {
+		if err := dial(w, 20000+i); !errors.Is(err, syscall.ECONNREFUSED) {
+			t.Errorf("%s from %s without endpoints: %v, want it refused", w.to, w.path, err)
+		}
+	}
+	l.offer(pods, service(a.v4, a.v6))
+	for i, w := range ways {
+		if err := dial(w, 20000+i); err != nil {
+			t.Errorf("%s from %s with an endpoint: %v", w.to, w.path, err)
+		}
+	}
+}
+
 // TestClusterIPIsNoHost: it answers no ping, and a program of the host that
 // listens on all addresses is not behind it.
 func TestClusterIPIsNoHost(t *testing.T) {

@@ -26,7 +26,6 @@ func (r *ruleset) refuse(inUse []netip.Prefix, namesPort uint16) {
 	r.base(toHost, "filter", "input", earlier)
 	r.add(toHost, "ct state established,related accept")
 	r.refuseHere(toHost, "", refusal)
-	r.add(toHost, "ip6 daddr ::1 accept")
 	r.acceptNames(toHost, fmt.Sprintf("iifgroup %d ", linkGroup), inUse, namesPort)
 	r.acceptNames(toHost, `iifname "lo" `, inUse, namesPort)
 	r.refuseIn(toHost, inUse, refusal)
@@ -50,7 +49,8 @@ func (r *ruleset) refuse(inUse []netip.Prefix, namesPort uint16) {
 func (r *ruleset) refuseHere(chain, when, refusal string) {
 	r.add(chain,
 		"ip daddr 127.0.0.0/8 meta l4proto . th dport @"+loopback+"4 goto "+refusal,
-		"ip6 daddr ::1 meta l4proto . th dport @"+loopback+"6 goto "+refusal)
+		"ip6 daddr ::1 meta l4proto . th dport @"+loopback+"6 goto "+refusal,
+		"ip6 daddr ::1 accept") // A forwarder may serve there.
 	for _, f := range families() {
 		r.add(chain,
 			fmt.Sprintf("meta l4proto . %s daddr . th dport @%s goto %s", f.word, refused+f.digit, refusal),

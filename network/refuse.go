@@ -24,7 +24,9 @@ func (r *ruleset) refuse(inUse []netip.Prefix, namesPort uint16) {
 	r.add(policyChain)
 
 	r.base(toHost, "filter", "input", earlier)
-	r.add(toHost, "ct state established,related accept")
+	r.add(toHost, "ct state established,related accept",
+		"ip6 daddr ::1 meta l4proto . th dport @"+loopback+"6 goto "+refusal,
+		"ip6 daddr ::1 accept")
 	r.refuseHere(toHost, "", refusal)
 	r.acceptNames(toHost, fmt.Sprintf("iifgroup %d ", linkGroup), inUse, namesPort)
 	r.acceptNames(toHost, `iifname "lo" `, inUse, namesPort)
@@ -37,23 +39,21 @@ func (r *ruleset) refuse(inUse []netip.Prefix, namesPort uint16) {
 
 	// What the host asks of itself would be remembered as a connection that
 	// leads nowhere by the time that it comes to to-host, and its port be refused
-	// again for two minutes, whatever serves there by then.
+	// again for two minutes, whatever serves there by then. Of UDP that is
+	// forgotten, see forgetMoved, and only to-host tells the sender well.
 	r.base(fromHost, "filter", "output", earlier)
-	r.add(fromHost, "ct state established,related accept")
-	r.refuseHere(fromHost, "fib daddr type local ", refusal)
+	r.add(fromHost, "ct state established,related accept", "ip6 daddr ::1 accept")
+	r.refuseHere(fromHost, "meta l4proto tcp fib daddr type local ", refusal)
 	r.acceptNames(fromHost, "", inUse, namesPort)
 	r.refuseIn(fromHost, inUse, refusal)
 }
 
 // refuseHere refuses what goes to ports of the host that lead nowhere now.
 func (r *ruleset) refuseHere(chain, when, refusal string) {
-	r.add(chain,
-		"ip daddr 127.0.0.0/8 meta l4proto . th dport @"+loopback+"4 goto "+refusal,
-		"ip6 daddr ::1 meta l4proto . th dport @"+loopback+"6 goto "+refusal,
-		"ip6 daddr ::1 accept") // A forwarder may serve there.
+	r.add(chain, when+"ip daddr 127.0.0.0/8 meta l4proto . th dport @"+loopback+"4 goto "+refusal)
 	for _, f := range families() {
 		r.add(chain,
-			fmt.Sprintf("meta l4proto . %s daddr . th dport @%s goto %s", f.word, refused+f.digit, refusal),
+			fmt.Sprintf("%smeta l4proto . %s daddr . th dport @%s goto %s", when, f.word, refused+f.digit, refusal),
 			fmt.Sprintf("%smeta nfproto %s meta l4proto . th dport @%s goto %s", when, f.protocol, refusedPorts+f.digit, refusal))
 	}
 }

@@ -88,7 +88,7 @@ func TestFailing03AndRow15_ChangesWhilePodsteadIsDownAreCarriedOutGracefully(t *
 		}
 		s.run("1")
 	}
-	before := settled(h)
+	before := h.Settled()
 	h.Kill9()
 	edited.write("2")
 	replaced.Spec.Hostname = "other"

@@ -37,7 +37,7 @@ func TestExamples(t *testing.T) {
 		}
 	}
 	h.Start()
-	before := settled(h)
+	before := h.Settled()
 	t.Run("as", func(t *testing.T) {
 		for name, try := range map[string]func(*testing.T, *harness.Host){
 			"stateless": statelessExample, "canary": canaryExample, "guestbook": guestbookExample,

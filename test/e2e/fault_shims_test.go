@@ -85,7 +85,7 @@ func TestF5_Shims(t *testing.T) {
 			t.Run(fmt.Sprintf("%s/shared=%t", f.name, shared), func(t *testing.T) {
 				t.Parallel()
 				h := newHost(t, harness.Options{Config: "restart: {base: 1s, max: 2s, reset: 1m}\n"})
-				before := settled(h)
+				before := h.Settled()
 				pair := newSubject(t, h, "pair", witness("app"), witness("other"))
 				pair.Spec.ShareProcessNamespace = &shared
 				beside := newSubject(t, h, "beside", witness("app"))
@@ -134,7 +134,7 @@ func TestF5_Shims(t *testing.T) {
 func TestF5_PauseIsKilled(t *testing.T) {
 	t.Parallel()
 	h := newHost(t, harness.Options{Config: "restart: {base: 1s, max: 2s, reset: 1m}\n"})
-	before := settled(h)
+	before := h.Settled()
 	shared := true
 	pair := newSubject(t, h, "pair", witness("app"), witness("other"))
 	pair.Spec.ShareProcessNamespace = &shared

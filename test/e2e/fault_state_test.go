@@ -60,7 +60,7 @@ func TestF17_DamagedState(t *testing.T) {
 	t.Logf("-state.seed=%d", *stateSeed)
 	random := rand.New(rand.NewPCG(*stateSeed, 0))
 	h := newHost(t, harness.Options{Config: "restart: {base: 1s, max: 2s, reset: 1m}\n"})
-	before := settled(h)
+	before := h.Settled()
 	s := newSubject(t, h, "steady", witness("app", "-listen", ":80"), witness("other"))
 	s.Spec.Containers[0].ReadinessProbe = &corev1.Probe{PeriodSeconds: 1, ProbeHandler: corev1.ProbeHandler{
 		HTTPGet: &corev1.HTTPGetAction{Path: "/healthz", Port: intstr.FromInt32(80)}}}
@@ -172,7 +172,7 @@ func TestF19_ForeignThings(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	before := settled(h)
+	before := h.Settled()
 	s := newSubject(t, h, "left", witness("app"))
 	p := s.run("1")
 	h.Kill9()

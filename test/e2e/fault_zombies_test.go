@@ -18,7 +18,7 @@ func TestF23_Zombies(t *testing.T) {
 		t.Run(fmt.Sprintf("shared=%t", shared), func(t *testing.T) {
 			t.Parallel()
 			h := newHost(t, harness.Options{Config: "restart: {base: 1s, max: 2s, reset: 1m}\n"})
-			before := settled(h)
+			before := h.Settled()
 			s := newSubject(t, h, "careless", witness("app", "-zombies", fmt.Sprint(number)))
 			s.Spec.ShareProcessNamespace = &shared
 			p := s.run("1")

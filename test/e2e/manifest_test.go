@@ -80,7 +80,7 @@ func logged(h *harness.Host, pod, line string) {
 
 func TestAManifestBecomesARunningContainerAndLeavesNothing(t *testing.T) {
 	h := newHost(t, harness.Options{})
-	before := settled(h)
+	before := h.Settled()
 
 	h.Want(want("web", "1"))
 	h.Write("web.yaml", witnessPod(h, "web", "1", "-say", "hello", "-complain", "oops"))
@@ -104,7 +104,7 @@ func TestAManifestBecomesARunningContainerAndLeavesNothing(t *testing.T) {
 
 func TestContainersSurviveRestartsOfPodsteadAndContainerd(t *testing.T) {
 	h := newHost(t, harness.Options{})
-	before := settled(h)
+	before := h.Settled()
 	h.Want(want("web", "1"))
 	h.Write("web.yaml", witnessPod(h, "web", "1"))
 	first := h.WaitRunning("default/web", 30*time.Second)

@@ -42,7 +42,7 @@ func TestNetworkOutlivesDaemons(t *testing.T) {
 	h := harness.New(t, harness.Options{})
 	addResponder(t, h)
 	h.Start()
-	idle := settled(h)
+	idle := h.Settled()
 	first := runs(h, "steady", answering("steady", hostPorts(port, "")))
 	a := placeOf(t, h, first)
 	b := placed(t, h, "other", answering("other", ""))

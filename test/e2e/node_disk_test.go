@@ -68,7 +68,7 @@ func (d fullDisk) try(t *testing.T) {
 	}
 	h.AddWitnessImage(image)
 	h.Start()
-	before := settled(h)
+	before := h.Settled()
 	steady := newSubject(t, h, "steady", witness("app"))
 	goes := newSubject(t, h, "goes", witness("app"))
 	stays := newSubject(t, h, "goes-later", witness("app"))

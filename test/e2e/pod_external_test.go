@@ -40,7 +40,7 @@ func TestExternalContainerd16(t *testing.T) {
 	start := debianContainerd(t, h)
 	start()
 	h.Start()
-	before := settled(h)
+	before := h.Settled()
 
 	gate := folder(t, h, "gate")
 	mount := fmt.Sprintf("volumes:\n- {name: v, hostPath: {path: %s}}\n", gate)

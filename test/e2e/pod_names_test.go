@@ -41,7 +41,7 @@ func TestPodNames(t *testing.T) {
 	h := harness.New(t, harness.Options{})
 	addShell(t, h)
 	h.Start()
-	before := settled(h)
+	before := h.Settled()
 	t.Run("row", func(t *testing.T) {
 		for _, r := range nameRows {
 			t.Run(r.name, func(t *testing.T) {

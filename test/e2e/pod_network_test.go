@@ -45,7 +45,7 @@ func TestPodNetworks(t *testing.T) {
 	h := harness.New(t, harness.Options{Config: "metrics: {address: \"" + metricsAddress + "\"}\n"})
 	addResponder(t, h)
 	h.Start()
-	before := settled(h)
+	before := h.Settled()
 	t.Run("row", func(t *testing.T) {
 		for _, r := range networkRows {
 			t.Run(r.name, func(t *testing.T) {

@@ -111,7 +111,7 @@ func TestRealInput(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.Start()
-	before := settled(h)
+	before := h.Settled()
 	h.Write("web.yaml", fmt.Sprintf(nginxPod, "1.22", h.Data))
 	h.Write("redis.yaml", fmt.Sprintf(redisPod, "7.0", h.Data))
 	web, redis := h.WaitRunning("default/web", time.Minute), h.WaitRunning("default/redis", time.Minute)

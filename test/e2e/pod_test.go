@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,7 +13,6 @@ import (
 
 	"github.com/podstead/podstead/test/harness"
 	"github.com/podstead/podstead/test/images"
-	"github.com/podstead/podstead/test/leaks"
 )
 
 // shell is an image with a shell and its tools, whose users are those of
@@ -39,7 +37,7 @@ func TestPods(t *testing.T) {
 	h.AddWitnessImage(image)
 	addShell(t, h)
 	h.Start()
-	before := settled(h)
+	before := h.Settled()
 	t.Run("row", func(t *testing.T) {
 		for _, rows := range [][]row{statusRows, volumeRows, securityRows, resourceRows, imageRows, logRows, healthRows, hookRows, linkRows} {
 			for _, r := range rows {
@@ -58,22 +56,6 @@ func TestPods(t *testing.T) {
 		h.Remove(filepath.Base(m))
 	}
 	h.NoLeaks(before, time.Minute)
-}
-
-// settled is what there is once the images of the host are imported, during
-// which containerd holds leases, and names are served.
-func settled(h *harness.Host) leaks.Snapshot {
-	var found leaks.Snapshot
-	h.Eventually(waitKernel, func() error {
-		if found = h.Leaks(); len(found["lease"]) > 0 {
-			return fmt.Errorf("leases are held: %v", found["lease"])
-		}
-		if !slices.Contains(found["process"], "podstead-names") {
-			return fmt.Errorf("there is no server of names among %v", found["process"])
-		}
-		return nil
-	})
-	return found
 }
 
 // addShell puts the image of the shell into the folder of archives.

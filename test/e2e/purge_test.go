@@ -36,7 +36,7 @@ func mindful(h *harness.Host, t *testing.T, name string) (yaml, note string) {
 
 func TestDrainStopsPodsWithTheirGraceWhilePodsteadDoesNotRun(t *testing.T) {
 	h := newShellHost(t)
-	before := settled(h)
+	before := h.Settled()
 	yaml, note := mindful(h, t, "mindful")
 	first := runs(h, "mindful", yaml)
 	if out, err := offline(t, h, "drain"); err == nil || !strings.Contains(out, "another podstead works on "+filepath.Join(h.Dir, "state")) || !strings.Contains(out, "systemctl stop podstead") {

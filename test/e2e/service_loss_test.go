@@ -22,7 +22,7 @@ func TestServicesLoseNothing(t *testing.T) {
 	h := harness.New(t, harness.Options{})
 	addResponder(t, h)
 	h.Start()
-	before := settled(h)
+	before := h.Settled()
 	serving := func(name, more string) string {
 		yaml := labelled(answering(name, readiness+more), "app: busy")
 		return strings.Replace(yaml, "terminationGracePeriodSeconds: 1", "terminationGracePeriodSeconds: 20", 1)

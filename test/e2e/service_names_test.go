@@ -53,7 +53,7 @@ func TestServiceNames(t *testing.T) {
 	addResponder(t, h)
 	addShell(t, h)
 	h.Start()
-	before := settled(h)
+	before := h.Settled()
 	v4, v6 := serviceIP(h, 31)
 	h.Write("services.yaml", strings.Join([]string{
 		svc("web", fmt.Sprintf("clusterIPs: [%s, %q]\nselector: {app: web}\nports: [{name: http, port: 80}]\n", v4, v6)),

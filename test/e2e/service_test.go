@@ -50,7 +50,7 @@ func TestServices(t *testing.T) {
 	h := harness.New(t, harness.Options{})
 	addResponder(t, h)
 	h.Start()
-	before := settled(h)
+	before := h.Settled()
 	t.Run("row", func(t *testing.T) {
 		for _, r := range serviceRows {
 			t.Run(r.name, func(t *testing.T) {

@@ -16,7 +16,7 @@ import (
 // test runs beside it.
 func TestDeploymentIsRolledToANewVersion(t *testing.T) {
 	h := newRollouts(t, "1", "2")
-	before := settled(h)
+	before := h.Settled()
 	web := rollout{name: "web", version: "1", replicas: 3, watch: 1}
 	web.write(h)
 	for _, p := range rolled(h, "web", "1", 3) {

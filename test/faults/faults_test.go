@@ -2,13 +2,11 @@ package faults
 
 import (
 	"flag"
-	"fmt"
 	"testing"
 	"time"
 
 	"github.com/podstead/podstead/test/checker"
 	"github.com/podstead/podstead/test/harness"
-	"github.com/podstead/podstead/test/leaks"
 )
 
 var (
@@ -39,7 +37,7 @@ func TestFaults(t *testing.T) {
 	}()
 	outside := harness.Outside(t)
 	c.host.Start()
-	before := c.idleHost()
+	before := c.host.Settled()
 	for _, s := range c.subjects {
 		c.restore(s)
 		c.host.WaitPod(s.key(), time.Minute, begun)
@@ -71,18 +69,4 @@ func (c *campaign) end() {
 		}
 	}
 	c.settle(time.Minute)
-}
-
-// idleHost is what there is of a host whose images have been imported.
-func (c *campaign) idleHost() leaks.Snapshot {
-	c.t.Helper()
-	var found leaks.Snapshot
-	c.host.Eventually(time.Minute, func() error {
-		found = c.host.Leaks()
-		if len(found["lease"]) > 0 {
-			return fmt.Errorf("images are being imported: leases %v", found["lease"])
-		}
-		return nil
-	})
-	return found
 }

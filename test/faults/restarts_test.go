@@ -19,7 +19,7 @@ func TestRestarts(t *testing.T) {
 	c := newCampaign(t, 0)
 	outside := harness.Outside(t)
 	c.host.Start()
-	before := c.idleHost()
+	before := c.host.Settled()
 	for _, s := range c.subjects {
 		c.restore(s)
 		c.host.WaitPod(s.key(), time.Minute, begun)

@@ -199,6 +199,23 @@ func (h *Host) leaks() (leaks.Snapshot, error) {
 	})
 }
 
+// Settled waits until the images of the host are imported, during which
+// containerd holds leases, and names are served, and returns what there is.
+func (h *Host) Settled() leaks.Snapshot {
+	h.t.Helper()
+	var found leaks.Snapshot
+	h.Eventually(time.Minute, func() error {
+		if found = h.Leaks(); len(found["lease"]) > 0 {
+			return fmt.Errorf("leases are held: %v", found["lease"])
+		}
+		if !slices.Contains(found["process"], "podstead-names") {
+			return fmt.Errorf("there is no server of names among %v", found["process"])
+		}
+		return nil
+	})
+	return found
+}
+
 // NoLeaks waits until nothing differs from an earlier snapshot and fails the
 // test, with every difference, when that does not come. A look that fails, as
 // on a busy machine, is repeated.

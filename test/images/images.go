@@ -85,7 +85,7 @@ func GoBinary(ctx context.Context, pkg string) (string, error) {
 	out := filepath.Join(build, path.Base(pkg))
 	// Several tests may do this at once, and in PID namespaces of their own
 	// they have the same PID.
-	dir, err := os.MkdirTemp(build, "build-")
+	dir, err := os.MkdirTemp(build, ".build-") // the dot hides it from "go list ./..."
 	if err != nil {
 		return "", err
 	}

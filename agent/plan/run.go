@@ -1,7 +1,9 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -110,9 +112,25 @@ func (p *planner) start(l *life, d *pod.Desired) {
 		p.prepare(l, d)
 		return
 	}
+	// One is started at a time. Those that crash again and again are due again
+	// before all others had their turn, and the first of them must not keep it.
+	slices.SortStableFunc(due, func(a, b Start) int { return cmp.Compare(p.dueSince(l, a), p.dueSince(l, b)) })
 	for _, s := range due {
 		p.startOne(l, d, s)
 	}
+}
+
+// dueSince is when a run could have started; 0 if it follows no failure.
+func (p *planner) dueSince(l *life, s Start) pod.Moment {
+	if s.Failures == 0 || s.Attempt == 0 {
+		return 0
+	}
+	last := l.latest(s.Container)
+	if last.State != pod.StateDead {
+		return 0 // it was made and not started yet
+	}
+	at, _ := p.restart(last)
+	return at
 }
 
 // obstructed tells whether the instance may not start yet, and notes why.

@@ -135,8 +135,8 @@ func row33(t *testing.T, h *harness.Host) {
 	s.waitLives("init", 1)
 	h.Remove(s.file())
 	h.WaitGone(s.key(), patience)
-	if !s.lives("init")[0].exited {
-		t.Error("init was killed within its grace")
+	if lives := s.lives("init"); !lives[0].exited {
+		t.Errorf("init was killed within its grace: %+v, events %+v", lives, h.Events(s.key()))
 	}
 	if later, app := len(s.lives("later")), len(s.lives("app")); later+app > 0 {
 		t.Errorf("later ran %d and app %d times", later, app)

@@ -171,11 +171,11 @@ func (k *Keeper) Stop(ctx context.Context) error {
 	}
 	var errs []error
 	for _, p := range find(k.cfg.Dir) {
-		errs = append(errs, p.signal(unix.SIGTERM))
-		if p.end(ctx) != nil {
-			errs = append(errs, p.signal(unix.SIGKILL), p.end(context.WithoutCancel(ctx)))
+		errs = append(errs, p.Signal(unix.SIGTERM))
+		if p.Wait(ctx) != nil {
+			errs = append(errs, p.Signal(unix.SIGKILL), p.Wait(context.WithoutCancel(ctx)))
 		}
-		p.close()
+		p.Close()
 	}
 	return errors.Join(errs...)
 }

@@ -2,8 +2,6 @@ package names
 
 import (
 	"bytes"
-	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,73 +9,14 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/podstead/podstead/internal/process"
 )
 
-// process is a server of names, whoever started it. The descriptor stands for
-// this very process.
-type process struct {
-	pid int
-	fd  *os.File
-}
-
-func openProcess(pid int) (*process, error) {
-	fd, err := unix.PidfdOpen(pid, unix.PIDFD_NONBLOCK)
-	if err != nil {
-		return nil, os.NewSyscallError("pidfd_open", err)
-	}
-	return &process{pid, os.NewFile(uintptr(fd), fmt.Sprintf("pidfd of %d", pid))}, nil
-}
-
-func (p *process) close() { _ = p.fd.Close() }
-
-// end waits for the end of the process or of ctx. A child of ours is buried.
-func (p *process) end(ctx context.Context) error {
-	raw, err := p.fd.SyscallConn()
-	if err != nil {
-		return err
-	}
-	stop := context.AfterFunc(ctx, func() { _ = p.fd.SetReadDeadline(time.Now()) })
-	defer func() {
-		if !stop() {
-			_ = p.fd.SetReadDeadline(time.Time{})
-		}
-	}()
-	err = raw.Read(func(fd uintptr) bool {
-		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
-		return n > 0 || err != nil && !errors.Is(err, unix.EINTR)
-	})
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	if _, waitErr := unix.Wait4(p.pid, nil, unix.WNOHANG, nil); err == nil && waitErr != nil && !errors.Is(waitErr, unix.ECHILD) {
-		err = os.NewSyscallError("wait4", waitErr)
-	}
-	return err
-}
-
-// signal sends a signal; a process that has ended is no error.
-func (p *process) signal(s unix.Signal) error {
-	raw, err := p.fd.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var sent error
-	if err := raw.Control(func(fd uintptr) { sent = unix.PidfdSendSignal(int(fd), s, nil, 0) }); err != nil {
-		return err
-	}
-	if errors.Is(sent, unix.ESRCH) {
-		return nil
-	}
-	return os.NewSyscallError("pidfd_send_signal", sent)
-}
-
-// runs tells whether the process runs a program as it is in its file now, and
-// not one that was replaced.
-func (p *process) runs(binary string) bool {
-	has, err := os.Stat(fmt.Sprintf("/proc/%d/exe", p.pid))
+// runs tells whether a process runs a program as it is in its file now, and not
+// one that was replaced.
+func runs(p *process.Process, binary string) bool {
+	has, err := os.Stat(fmt.Sprintf("/proc/%d/exe", p.PID))
 	if err != nil {
 		return false
 	}
@@ -87,7 +26,7 @@ func (p *process) runs(binary string) bool {
 
 // find returns the processes that serve a folder, the one that was started
 // last at the end.
-func find(dir string) []*process {
+func find(dir string) []*process.Process {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		return nil
@@ -103,9 +42,9 @@ func find(dir string) []*process {
 		}
 	}
 	slices.SortFunc(pids, func(a, b int) int { return startTime(a) - startTime(b) })
-	var list []*process
+	var list []*process.Process
 	for _, pid := range pids {
-		if p, err := openProcess(pid); err == nil {
+		if p, err := process.Open(pid); err == nil {
 			list = append(list, p)
 		}
 	}

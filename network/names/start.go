@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/podstead/podstead/internal/process"
 	"github.com/podstead/podstead/network/names/handover"
 )
 
@@ -20,7 +21,7 @@ const nobody = 65534
 
 // start starts a server in a session of its own, with no more rights than
 // anybody has. It gets the sockets that a former one had, or new ones.
-func (s *supervisor) start(ctx context.Context) (*process, error) {
+func (s *supervisor) start(ctx context.Context) (*process.Process, error) {
 	if err := s.bind(ctx); err != nil {
 		return nil, fmt.Errorf("start the server of names: %w", err)
 	}
@@ -49,7 +50,7 @@ func (s *supervisor) start(ctx context.Context) (*process, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start the server of names: %w", err)
 	}
-	p, err := openProcess(cmd.Process.Pid)
+	p, err := process.Open(cmd.Process.Pid)
 	if err != nil {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/podstead/podstead/internal/process"
 )
 
 // supervisor does for one server what a service manager does: it holds its
@@ -177,18 +179,18 @@ func (s *supervisor) life(ctx context.Context, starts int) error {
 			return err
 		}
 	}
-	defer p.close()
-	s.cfg.Report(Status{PID: p.pid, Since: time.Now(), Restarts: starts})
-	if err := p.end(ctx); err != nil {
-		return fmt.Errorf("wait for the server of names (process %d): %w", p.pid, err)
+	defer p.Close()
+	s.cfg.Report(Status{PID: p.PID, Since: time.Now(), Restarts: starts})
+	if err := p.Wait(ctx); err != nil {
+		return fmt.Errorf("wait for the server of names (process %d): %w", p.PID, err)
 	}
-	return fmt.Errorf("the server of names (process %d) has ended; it is started again", p.pid)
+	return fmt.Errorf("the server of names (process %d) has ended; it is started again", p.PID)
 }
 
 // living finds the server of an earlier podstead; nil if there is none. One
 // whose program was replaced hands over to a new one, and so does one of
 // several that was started earlier.
-func (s *supervisor) living(ctx context.Context) (*process, error) {
+func (s *supervisor) living(ctx context.Context) (*process.Process, error) {
 	all := find(s.cfg.Dir)
 	if len(all) == 0 {
 		return nil, nil
@@ -198,10 +200,10 @@ func (s *supervisor) living(ctx context.Context) (*process, error) {
 		return nil, err
 	}
 	old := all[:len(all)-1]
-	if !last.runs(s.cfg.Binary) {
+	if !runs(last, s.cfg.Binary) {
 		p, err := s.begin(ctx)
 		if err != nil {
-			s.cfg.Report(Status{PID: last.pid, Since: time.Now(), Err: fmt.Errorf("the one before goes on: %w", err)})
+			s.cfg.Report(Status{PID: last.PID, Since: time.Now(), Err: fmt.Errorf("the one before goes on: %w", err)})
 			return last, nil
 		}
 		last, old = p, all
@@ -213,8 +215,8 @@ func (s *supervisor) living(ctx context.Context) (*process, error) {
 }
 
 // recover asks a server for its sockets.
-func (s *supervisor) recover(ctx context.Context, p *process) error {
-	if err := p.signal(unix.SIGUSR1); err != nil {
+func (s *supervisor) recover(ctx context.Context, p *process.Process) error {
+	if err := p.Signal(unix.SIGUSR1); err != nil {
 		return err
 	}
 	deadline := time.After(handTime)
@@ -231,7 +233,7 @@ func (s *supervisor) recover(ctx context.Context, p *process) error {
 }
 
 // begin starts a server and waits until it answers.
-func (s *supervisor) begin(ctx context.Context) (*process, error) {
+func (s *supervisor) begin(ctx context.Context) (*process.Process, error) {
 	p, err := s.start(ctx)
 	if err != nil {
 		return nil, err
@@ -240,11 +242,11 @@ func (s *supervisor) begin(ctx context.Context) (*process, error) {
 	ctx, cancel := context.WithTimeout(parent, readyTime)
 	defer cancel()
 	ended := make(chan error, 1)
-	go func() { ended <- p.end(ctx) }()
+	go func() { ended <- p.Wait(ctx) }()
 	for {
 		select {
 		case pid := <-s.ready:
-			if pid != p.pid {
+			if pid != p.PID {
 				continue
 			}
 			cancel()
@@ -252,14 +254,14 @@ func (s *supervisor) begin(ctx context.Context) (*process, error) {
 			return p, nil
 		case err := <-ended:
 			if parent.Err() != nil {
-				p.close()
+				p.Close()
 				return nil, parent.Err() // The next podstead finds it.
 			}
 			if err == nil {
-				p.close()
-				return nil, fmt.Errorf("the server of names (process %d) has ended before it was ready", p.pid)
+				p.Close()
+				return nil, fmt.Errorf("the server of names (process %d) has ended before it was ready", p.PID)
 			}
-			err = fmt.Errorf("the server of names (process %d) is not ready: %w", p.pid, err)
+			err = fmt.Errorf("the server of names (process %d) is not ready: %w", p.PID, err)
 			s.dismiss(parent, p)
 			return nil, err
 		}
@@ -267,14 +269,14 @@ func (s *supervisor) begin(ctx context.Context) (*process, error) {
 }
 
 // dismiss ends a server.
-func (s *supervisor) dismiss(ctx context.Context, p *process) {
-	defer p.close()
+func (s *supervisor) dismiss(ctx context.Context, p *process.Process) {
+	defer p.Close()
 	ctx, cancel := context.WithTimeout(ctx, endTime)
 	defer cancel()
-	if p.signal(unix.SIGTERM) == nil && p.end(ctx) == nil {
+	if p.Signal(unix.SIGTERM) == nil && p.Wait(ctx) == nil {
 		return
 	}
-	if p.signal(unix.SIGKILL) == nil {
-		_ = p.end(context.WithoutCancel(ctx))
+	if p.Signal(unix.SIGKILL) == nil {
+		_ = p.Wait(context.WithoutCancel(ctx))
 	}
 }

@@ -1,7 +1,6 @@
 package containerd
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,79 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
-
-	"golang.org/x/sys/unix"
 )
-
-// process is a containerd, whoever started it. The descriptor stands for this
-// very process: its number may be given to another one, the descriptor not.
-type process struct {
-	pid int
-	fd  *os.File
-}
-
-// openProcess opens the process by its number.
-func openProcess(pid int) (*process, error) {
-	fd, err := unix.PidfdOpen(pid, unix.PIDFD_NONBLOCK)
-	if err != nil {
-		return nil, os.NewSyscallError("pidfd_open", err)
-	}
-	return &process{pid: pid, fd: os.NewFile(uintptr(fd), fmt.Sprintf("pidfd of %d", pid))}, nil
-}
-
-func (p *process) close() { _ = p.fd.Close() }
-
-// end waits for the end of the process and, if it is a child of ours, takes it
-// off the list of processes.
-func (p *process) end(ctx context.Context) error {
-	if err := p.wait(ctx); err != nil {
-		return err
-	}
-	_, err := unix.Wait4(p.pid, nil, unix.WNOHANG, nil)
-	if errors.Is(err, unix.ECHILD) {
-		return nil
-	}
-	return os.NewSyscallError("wait4", err)
-}
-
-// wait returns when the process ended, or with the cause of ctx's end.
-func (p *process) wait(ctx context.Context) error {
-	raw, err := p.fd.SyscallConn()
-	if err != nil {
-		return err
-	}
-	stop := context.AfterFunc(ctx, func() { _ = p.fd.SetReadDeadline(time.Now()) })
-	defer func() {
-		if !stop() {
-			_ = p.fd.SetReadDeadline(time.Time{})
-		}
-	}()
-	err = raw.Read(func(fd uintptr) bool {
-		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
-		return n > 0 || err != nil && !errors.Is(err, unix.EINTR)
-	})
-	if err != nil && ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	return err
-}
-
-// signal sends a signal; a process that has ended is no error.
-func (p *process) signal(s unix.Signal) error {
-	raw, err := p.fd.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var sent error
-	if err := raw.Control(func(fd uintptr) { sent = unix.PidfdSendSignal(int(fd), s, nil, 0) }); err != nil {
-		return err
-	}
-	if errors.Is(sent, unix.ESRCH) {
-		return nil
-	}
-	return os.NewSyscallError("pidfd_send_signal", sent)
-}
 
 // readPID reads the file that names the process; 0 where there is none.
 func readPID(path string) (int, error) {

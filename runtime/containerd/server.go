@@ -21,6 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/podstead/podstead/internal/filelock"
+	"github.com/podstead/podstead/internal/process"
 )
 
 // Back-off between restarts of a containerd that dies: none the first time,
@@ -133,19 +134,19 @@ func (s *Server) life(ctx context.Context, starts int) error {
 	if err != nil {
 		return err
 	}
-	defer p.close()
+	defer p.Close()
 	s.set(func(st *Status) {
-		*st = Status{PID: p.pid, Since: time.Now(), Restarts: starts, Warning: st.Warning, Unprotected: protect(p.pid)}
+		*st = Status{PID: p.PID, Since: time.Now(), Restarts: starts, Warning: st.Warning, Unprotected: protect(p.PID)}
 	})
-	if err := p.end(ctx); err != nil {
-		return fmt.Errorf("wait for containerd (process %d): %w", p.pid, err)
+	if err := p.Wait(ctx); err != nil {
+		return fmt.Errorf("wait for containerd (process %d): %w", p.PID, err)
 	}
-	return fmt.Errorf("containerd (process %d) has ended, see %s; it is started again", p.pid, s.cfg.LogFile)
+	return fmt.Errorf("containerd (process %d) has ended, see %s; it is started again", p.PID, s.cfg.LogFile)
 }
 
 // living finds a containerd with our configuration file; nil when there is
 // none.
-func (s *Server) living() (*process, error) {
+func (s *Server) living() (*process.Process, error) {
 	pid, err := readPID(s.cfg.PIDFile)
 	if err != nil {
 		return nil, fmt.Errorf("find containerd: %w", err)
@@ -156,7 +157,7 @@ func (s *Server) living() (*process, error) {
 	if pid == 0 {
 		return nil, s.rootFree()
 	}
-	p, err := openProcess(pid)
+	p, err := process.Open(pid)
 	if errors.Is(err, unix.ESRCH) {
 		return nil, s.rootFree()
 	}
@@ -186,7 +187,7 @@ func (s *Server) rootFree() error {
 
 // start starts containerd in a session of its own. As a child of ours it is
 // waited for; when we end, it goes on.
-func (s *Server) start() (*process, error) {
+func (s *Server) start() (*process.Process, error) {
 	if s.Status().Warning != "" {
 		s.set(func(st *Status) { st.Warning = "" })
 	}
@@ -206,14 +207,14 @@ func (s *Server) start() (*process, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start containerd: %w", err)
 	}
-	p, err := openProcess(cmd.Process.Pid)
+	p, err := process.Open(cmd.Process.Pid)
 	if err != nil {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 		return nil, fmt.Errorf("start containerd: %w", err)
 	}
 	_ = cmd.Process.Release()
-	if err := renameio.WriteFile(s.cfg.PIDFile, []byte(strconv.Itoa(p.pid)+"\n"), 0o644); err != nil {
+	if err := renameio.WriteFile(s.cfg.PIDFile, []byte(strconv.Itoa(p.PID)+"\n"), 0o644); err != nil {
 		// It is found by its configuration file as well.
 		s.set(func(st *Status) { st.Warning = fmt.Sprintf("write %s: %v", s.cfg.PIDFile, err) })
 	}
@@ -271,17 +272,17 @@ func (s *Server) Stop(ctx context.Context) error {
 	if err != nil || p == nil {
 		return err
 	}
-	defer p.close()
-	if err := p.signal(unix.SIGTERM); err != nil {
+	defer p.Close()
+	if err := p.Signal(unix.SIGTERM); err != nil {
 		return fmt.Errorf("stop containerd: %w", err)
 	}
-	if p.end(ctx) == nil {
+	if p.Wait(ctx) == nil {
 		return nil
 	}
-	if err := p.signal(unix.SIGKILL); err != nil {
+	if err := p.Signal(unix.SIGKILL); err != nil {
 		return fmt.Errorf("kill containerd: %w", err)
 	}
-	return p.end(context.WithoutCancel(ctx))
+	return p.Wait(context.WithoutCancel(ctx))
 }
 
 // lock keeps a second podstead from supervising the same root.

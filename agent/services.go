@@ -176,7 +176,7 @@ func (l *loop) resolveServices() {
 	s.stale = false
 	in := service.Input{
 		Objects: s.objects, Ranges: l.cfg.ServiceRanges, Reserved: l.cfg.NameServers, NodeIPs: l.node.HostIPs,
-		Listeners: s.asked, Memory: s.memory,
+		Listeners: s.asked, Memory: s.memory, Now: l.cfg.Now().Wall.Round(0),
 	}
 	for _, key := range sortedKeys(l.pods) {
 		in.Pods = append(in.Pods, l.pods[key].members...)

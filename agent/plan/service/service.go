@@ -38,6 +38,8 @@ type Input struct {
 	// Services that name no addresses and ports get the same as before, unless
 	// others that came later have them.
 	Memory Memory
+	// Now is by the wall clock. It dates what is new.
+	Now time.Time
 }
 
 // Pod is an instance of a pod that has addresses and has not finished.
@@ -63,6 +65,8 @@ type Given struct {
 	NodePorts map[Port]int32 `json:"nodePorts,omitempty"`
 	// HostPorts are the ports at which it is a load balancer.
 	HostPorts []Port `json:"hostPorts,omitempty"`
+	// Since is when the Service was seen first.
+	Since time.Time `json:"since,omitzero"`
 }
 
 // Port is a port of a Service, such as 80/TCP.
@@ -169,7 +173,11 @@ func (r *resolver) sort() {
 		case seen[o.ObjectKey]:
 		case o.Service != nil:
 			had, known := r.in.Memory[o.Key.String()]
-			r.services = append(r.services, &service{key: o.Key, object: o, spec: &o.Service.Spec, known: known, had: had})
+			s := &service{key: o.Key, object: o, spec: &o.Service.Spec, known: known, had: had}
+			if s.given.Since = had.Since; had.Since.IsZero() {
+				s.given.Since = r.in.Now
+			}
+			r.services = append(r.services, s)
 		case o.EndpointSlice != nil:
 			of := serviceOf(o)
 			r.slices[of] = append(r.slices[of], o)

@@ -57,6 +57,7 @@ func (v *viewer) view(o *pod.Object, r Result) pod.ServiceView {
 	s.TypeMeta = metav1.TypeMeta{Kind: string(pod.KindService), APIVersion: pod.KindService.APIVersion()}
 	s.UID = pod.ObjectUID(v.nodeID, o.ObjectKey)
 	given := r.Memory[o.Key.String()]
+	s.CreationTimestamp = metav1.NewTime(given.Since)
 	if traffic := s.Spec.Type != corev1.ServiceTypeExternalName && s.Spec.ClusterIP != corev1.ClusterIPNone; traffic {
 		s.Spec.ClusterIPs, s.Spec.ClusterIP = given.ClusterIPs, ""
 		if len(given.ClusterIPs) > 0 {
@@ -80,6 +81,9 @@ func (v *viewer) view(o *pod.Object, r Result) pod.ServiceView {
 		}
 	}
 	view := pod.ServiceView{Service: s, Slices: v.slices(o.Key, &o.Service.Spec), Origin: o.Origin}
+	for i := range view.Slices {
+		view.Slices[i].CreationTimestamp = s.CreationTimestamp
+	}
 	for _, p := range r.Problems {
 		if p.Object() == o.ObjectKey || slices.ContainsFunc(v.written[o.Key], func(w *pod.Object) bool { return w.ObjectKey == p.Object() }) {
 			view.Problems = append(view.Problems, p)

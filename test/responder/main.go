@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 )
 
 func main() {
@@ -17,6 +18,7 @@ func main() {
 	answers := flag.String("answer", "", "answer lines by TCP and UDP at these addresses, as HOST:PORT,…")
 	web := flag.String("http", "", "serve HTTP at HOST:PORT")
 	health := flag.String("grpc", "", "serve grpc.health.v1.Health at HOST:PORT")
+	illAfter := flag.Duration("ill-after", 0, "say after this time that it is ill, if above 0")
 	scanned := flag.String("scan", "", "print which TCP ports of these addresses are open, and end")
 	last := flag.Int("scan-to", 0, "scan all ports up to this one")
 	also := flag.String("scan-also", "", "further ports to scan, as PORT,…")
@@ -24,7 +26,11 @@ func main() {
 	if *scanned != "" {
 		end(scan(strings.Split(*scanned, ","), *last, *also))
 	}
-	end(serve(*name, *answers, *web, *health))
+	state := state{name: *name, sockets: newSockets()}
+	if *illAfter > 0 {
+		time.AfterFunc(*illAfter, func() { state.setHealth(false) })
+	}
+	end(state.serve(*answers, *web, *health))
 }
 
 func end(err error) {
@@ -36,25 +42,24 @@ func end(err error) {
 }
 
 // serve serves until it is told to stop.
-func serve(name, answers, web, health string) error {
+func (s *state) serve(answers, web, health string) error {
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
 	var failed error
 	if answers != "" {
 		for address := range strings.SplitSeq(answers, ",") {
-			failed = errors.Join(failed, answer(name, address))
+			failed = errors.Join(failed, answer(s.name, address))
 		}
 	}
-	state := state{name: name}
 	if web != "" {
-		failed = errors.Join(failed, state.serveHTTP(web))
+		failed = errors.Join(failed, s.serveHTTP(web))
 	}
 	if health != "" {
-		failed = errors.Join(failed, state.serveGRPC(health))
+		failed = errors.Join(failed, s.serveGRPC(health))
 	}
 	if failed != nil {
 		return failed
 	}
 	<-stop
-	return state.drain()
+	return s.drain()
 }

@@ -19,7 +19,7 @@ import (
 func Views(in Input, r Result, nodeID, node string) []pod.ServiceView {
 	v := &viewer{in: in, nodeID: nodeID, node: node, written: map[pod.Key][]*pod.Object{}}
 	var services []*pod.Object
-	seen := map[pod.ObjectKey]bool{}
+	seen := make(map[pod.ObjectKey]bool, len(in.Objects))
 	for i := range in.Objects {
 		o := &in.Objects[i]
 		switch {

@@ -1,0 +1,50 @@
+package service
+
+import (
+	"fmt"
+	"net/netip"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/podstead/podstead/pod"
+)
+
+// BenchmarkThousandServices decides again about 1,000 Services with an
+// endpoint each, of which one changed.
+func BenchmarkThousandServices(b *testing.B) {
+	in := Input{Ranges: []netip.Prefix{netip.MustParsePrefix("10.118.0.0/16"), netip.MustParsePrefix("fd00::/112")}}
+	for i := range 1000 {
+		key := pod.Key{Namespace: "default", Name: fmt.Sprintf("many-%04d", i)}
+		in.Objects = append(in.Objects, pod.Object{
+			ObjectKey: pod.ObjectKey{Kind: pod.KindService, Key: key},
+			Service:   &corev1.Service{Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 80, Protocol: corev1.ProtocolTCP}}}},
+		}, pod.Object{
+			ObjectKey: pod.ObjectKey{Kind: pod.KindEndpointSlice, Key: key},
+			EndpointSlice: &discoveryv1.EndpointSlice{
+				ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: key.Name, Labels: map[string]string{discoveryv1.LabelServiceName: key.Name}},
+				Endpoints:  []discoveryv1.Endpoint{{Addresses: []string{fmt.Sprintf("192.0.2.%d", 1+i%250)}}},
+				Ports:      []discoveryv1.EndpointPort{{Name: new(""), Protocol: new(corev1.ProtocolTCP), Port: new(int32(80))}},
+			},
+		})
+	}
+	result := Resolve(in)
+	if len(result.Services) != 1000 || len(result.Services[7].Ports[0].Endpoints) != 1 {
+		b.Fatalf("%d Services, the eighth is %+v", len(result.Services), result.Services[7])
+	}
+	in.Memory = result.Memory
+	b.Run("Resolve", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			Resolve(in)
+		}
+	})
+	b.Run("Views", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			Views(in, result, "node", "node")
+		}
+	})
+}

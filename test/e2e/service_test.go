@@ -3,6 +3,7 @@ package e2e
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -143,6 +144,12 @@ func refusesAtOnce(t *testing.T, h *harness.Host, outside string) {
 	}
 	h.Remove("idle.yaml")
 	h.WaitGone("default/idle", time.Minute)
+	// A program of the host that came later gets nothing of it.
+	l, err := net.Listen("tcp4", fmt.Sprintf(":%d", nodePort))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
 	for address, from := range ways {
 		refused(h, from, address)
 	}

@@ -18,7 +18,7 @@ import (
 func TestServicesLoseNothing(t *testing.T) {
 	const nodePort, balanced = 30021, 18221
 	outside := harness.Outside(t)
-	h := newRollouts(t, "1", "2")
+	h := newRollouts(t, "1", "2", "3")
 	before := h.Settled()
 	busy := rollout{name: "busy", version: "1", replicas: 3, watch: 1, grace: 20}
 	busy.write(h)
@@ -56,11 +56,12 @@ func TestServicesLoseNothing(t *testing.T) {
 		rolled(h, "busy", "2", 3)
 		goodAt(h, "busy", "2")
 	})
-	// A version that gets ready, takes traffic and turns ill then.
+	// A version of which all pods get ready and take traffic, and one turns ill.
 	under("rolled back", 0, func() {
 		ill := busy
-		ill.version, ill.args, ill.watch = "1", ", -ill-after, 3s", 60
+		ill.version, ill.watch = "3", 300
 		ill.write(h)
+		tell(t, placeOf(t, h, rolled(h, "busy", "3", 3)[0]), "0")
 		eventually(h, "RolledBack", "")
 		rolled(h, "busy", "2", 3)
 	})

@@ -65,12 +65,10 @@ func (s *state) healthz(w http.ResponseWriter, _ *http.Request) {
 	}
 }
 
-func (s *state) set(_ http.ResponseWriter, r *http.Request) { s.setHealth(r.FormValue("ok") != "0") }
-
-func (s *state) setHealth(ok bool) {
+func (s *state) set(_ http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.ill = !ok
+	s.ill = r.FormValue("ok") == "0"
 	if s.grpc == nil {
 		return
 	}

@@ -10,7 +10,6 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
-	"time"
 )
 
 func main() {
@@ -18,7 +17,6 @@ func main() {
 	answers := flag.String("answer", "", "answer lines by TCP and UDP at these addresses, as HOST:PORT,…")
 	web := flag.String("http", "", "serve HTTP at HOST:PORT")
 	health := flag.String("grpc", "", "serve grpc.health.v1.Health at HOST:PORT")
-	illAfter := flag.Duration("ill-after", 0, "say after this time that it is ill, if above 0")
 	scanned := flag.String("scan", "", "print which TCP ports of these addresses are open, and end")
 	last := flag.Int("scan-to", 0, "scan all ports up to this one")
 	also := flag.String("scan-also", "", "further ports to scan, as PORT,…")
@@ -27,9 +25,6 @@ func main() {
 		end(scan(strings.Split(*scanned, ","), *last, *also))
 	}
 	state := state{name: *name, sockets: newSockets()}
-	if *illAfter > 0 {
-		time.AfterFunc(*illAfter, func() { state.setHealth(false) })
-	}
 	end(state.serve(*answers, *web, *health))
 }
 

@@ -161,11 +161,12 @@ func (l *loop) step() time.Duration {
 	l.lookAtDisks(now)
 	l.setProbes()
 	l.resolveServices()
-	l.setNetwork(now.Moment)
 	l.setNames(now.Moment)
 	l.recordServices(now.Moment)
 	l.askPorts(now.Moment)
 	l.listen(now.Moment)
+	// On one thread what is begun last goes first: traffic waits for nothing.
+	l.setNetwork(now.Moment)
 	l.checkDrained()
 	if l.unpublished {
 		l.publishSnapshot(now)

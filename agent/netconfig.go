@@ -31,6 +31,7 @@ func (l *loop) setNetwork(now pod.Moment) {
 
 func (l *loop) networkSet(err error) {
 	l.network.end(err, l.cfg.Now().Moment)
+	l.viewServices()
 	leftOut, in := errors.AsType[*pod.LeftOut](err)
 	if err == nil || in {
 		l.servingNow()

@@ -59,7 +59,9 @@ type services struct {
 	resolved bool
 	result   service.Result
 	memory   service.Memory
-	views    []pod.ServiceView
+	// views are what people see; unseen is what they don't see yet.
+	views  []pod.ServiceView
+	unseen *service.Input
 
 	names, record setting
 	// recorded tells that what there was before this podstead is known;
@@ -192,9 +194,16 @@ func (l *loop) resolveServices() {
 		}
 	}
 	s.result, s.memory, s.resolved = now, now.Memory, true
-	s.views = service.Views(in, now, l.cfg.Node.ID, l.cfg.Node.Name)
-	l.unpublished = true
+	s.unseen, l.unpublished = &in, true
 	l.askAgain()
+}
+
+// viewServices brings what people see of Services up to date.
+func (l *loop) viewServices() {
+	if s := &l.services; s.unseen != nil {
+		s.views, s.unseen = service.Views(*s.unseen, s.result, l.cfg.Node.ID, l.cfg.Node.Name), nil
+		l.unpublished = true
+	}
 }
 
 // servicesKnown tells whether the network and names can be set as Services

@@ -149,6 +149,9 @@ func (l *loop) problems(key pod.ObjectKey, origin pod.Origin) []pod.Problem {
 
 // publishSnapshot puts together what all pods, sources and images look like.
 func (l *loop) publishSnapshot(now pod.Stamp) {
+	if !l.network.busy { // else traffic goes first, and people see it afterwards
+		l.viewServices()
+	}
 	l.unpublished = false
 	l.version++
 	s := &pod.Snapshot{

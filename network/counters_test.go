@@ -15,9 +15,11 @@ import (
 // The interfaces are those of the process' own namespace, without loopback,
 // and each way is told from the other.
 func TestCountersOfAProcess(t *testing.T) {
-	// One datagram of six bytes goes from eth0 to eth1.
+	// One datagram of six bytes goes from eth0 to eth1, once that takes any: the
+	// kernel drops what is sent before it has seen the link's carrier.
 	const script = `ip link add eth0 type veth peer name eth1 && sysctl -qw net.ipv6.conf.all.disable_ipv6=1 &&
 ip addr add 192.0.2.1/24 dev eth0 && ip link set eth0 up && ip link set eth1 up &&
+until ip link show eth0 | grep -q "qdisc noqueue state UP"; do sleep 0.01; done &&
 ip neigh replace 192.0.2.2 lladdr 02:00:00:00:00:01 nud permanent dev eth0 &&
 echo hello > /dev/udp/192.0.2.2/9 && echo ready && read end`
 	cmd := exec.CommandContext(t.Context(), "bash", "-c", script)

@@ -23,13 +23,13 @@ type chain struct {
 }
 
 // foreignBlocks names the chains of others that drop what pods send and get,
-// whatever our table says: nftables has no last word but a drop.
-func foreignBlocks(ctx context.Context, ranges []netip.Prefix) ([]string, error) {
+// whatever our table says: nftables has no last word but a drop. It tells
+// whether they also drop what is led to pods from ports of the host.
+func foreignBlocks(ctx context.Context, ranges []netip.Prefix) (texts []string, ports bool, err error) {
 	chains, err := forwardChains(ctx)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	var texts []string
 	for _, c := range chains {
 		concerned := concerns(c.Family, ranges)
 		if ourName(c.Table) || len(concerned) == 0 {
@@ -39,13 +39,26 @@ func foreignBlocks(ctx context.Context, ranges []netip.Prefix) ([]string, error)
 		if err != nil {
 			continue // it went meanwhile
 		}
-		if how := c.drops(content); how != "" && !allows(content, concerned, c.Table == "firewalld") {
-			texts = append(texts, fmt.Sprintf("chain %s of nftables table %s %s %s what is forwarded, pods included: run %s, and make it last over a reboot",
-				c.Name, c.Family, c.Table, how, c.remedy(content, concerned)))
+		how := c.drops(content)
+		if how == "" || allows(content, concerned, c.Table == "firewalld") {
+			continue
 		}
+		what := "what is forwarded, pods included"
+		if led.MatchString(c.body(content)) {
+			what = "what pods send, and what is sent to their own addresses"
+		} else {
+			ports = true
+		}
+		texts = append(texts, fmt.Sprintf("chain %s of nftables table %s %s %s %s: run %s, and make it last over a reboot",
+			c.Name, c.Family, c.Table, how, what, c.remedy(content, concerned)))
 	}
-	return append(texts, legacyBlocks(ctx, ranges)...), nil
+	legacy := legacyBlocks(ctx, ranges)
+	return append(texts, legacy...), ports || len(legacy) > 0, nil
 }
+
+// led matches the rule by which firewalld lets through whatever was led
+// elsewhere, such as from ports of the host to pods.
+var led = regexp.MustCompile(`(?m)^\s*ct status dnat accept$`)
 
 func forwardChains(ctx context.Context) ([]chain, error) {
 	out, err := nftOutput(ctx, "-j", "list", "chains")
@@ -88,16 +101,21 @@ func (c chain) drops(content string) string {
 	if c.Policy == "drop" {
 		return "drops by its policy"
 	}
-	_, body, found := strings.Cut(content, "\tchain "+c.Name+" {\n")
-	body, _, ended := strings.Cut(body, "\n\t}")
-	if !found || !ended {
-		return ""
-	}
-	lines := strings.Split(body, "\n")
+	lines := strings.Split(c.body(content), "\n")
 	if lastWord.MatchString(strings.TrimSpace(lines[len(lines)-1])) {
 		return "drops by its last rule"
 	}
 	return ""
+}
+
+// body is what a table's listing says of the chain, empty if it says nothing.
+func (c chain) body(content string) string {
+	_, body, _ := strings.Cut(content, "\tchain "+c.Name+" {\n")
+	body, _, ended := strings.Cut(body, "\n\t}")
+	if !ended {
+		return ""
+	}
+	return body
 }
 
 // allows tells whether rules let pods' ranges through, both ways.

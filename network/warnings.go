@@ -19,8 +19,8 @@ const unhurried = 5 * time.Second
 type warnings struct {
 	mu    sync.Mutex
 	texts []string
-	// blocked tells that foreign rules drop what goes to pods; ports are those of
-	// the host that lead to them.
+	// blocked tells that foreign rules drop what is led to pods from ports of the
+	// host; ports are those.
 	blocked bool
 	ports   []string
 }
@@ -111,7 +111,8 @@ func (n *Network) keepWarnings(ctx context.Context, changed <-chan struct{}) err
 	}
 }
 
-// look also tells whether foreign rules block pods.
+// look also tells whether foreign rules block ports of the host that lead to
+// pods.
 func (n *Network) look(ctx context.Context) (texts []string, blocked bool) {
 	six := ipv6Enabled()
 	for _, r := range n.cfg.PodCIDRs {
@@ -128,8 +129,7 @@ func (n *Network) look(ctx context.Context) (texts []string, blocked bool) {
 			texts = append(texts, err.Error())
 		}
 	}
-	blocks, err := foreignBlocks(ctx, n.cfg.PodCIDRs)
-	blocked = len(blocks) > 0
+	blocks, blocked, err := foreignBlocks(ctx, n.cfg.PodCIDRs)
 	if err != nil {
 		blocks = append(blocks, fmt.Sprintf("it can't be told whether foreign rules block pods: %v", err))
 	}

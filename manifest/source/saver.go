@@ -16,6 +16,11 @@ import (
 // recovered from soon after there is space.
 const saveRetry = 5 * time.Second
 
+// saveDelay is how long a change waits to be written: what is done about it
+// goes first, and changes that follow at once are written with it. The source
+// has them meanwhile.
+const saveDelay = 100 * time.Millisecond
+
 // saver writes the ledgers of one source to disk in a goroutine of its own,
 // so that a disk that hangs delays nothing. Only the newest matters.
 type saver struct {
@@ -70,34 +75,33 @@ func (s *saver) put(l ledger) {
 
 // run writes until ctx ends, and then what is left to write.
 func (s *saver) run(ctx context.Context) {
-	var failed *saved
-	retry := time.NewTimer(0)
-	defer retry.Stop()
+	var unwritten *saved
+	due := time.NewTimer(0)
+	defer due.Stop()
 	for {
 		select {
 		case state := <-s.work:
-			if failed != nil {
-				failed = &state // it is tried when the pause is over
+			if unwritten == nil { // else it is written with that one
+				due.Reset(saveDelay)
+			}
+			unwritten = &state
+		case <-due.C:
+			if unwritten == nil {
 				continue
 			}
-			failed = s.write(state)
-		case <-retry.C:
-			if failed != nil {
-				failed = s.write(*failed)
+			if unwritten = s.write(*unwritten); unwritten != nil {
+				due.Reset(saveRetry)
 			}
 		case <-ctx.Done():
 			select {
 			case state := <-s.work:
-				failed = &state
+				unwritten = &state
 			default:
 			}
-			if failed != nil {
-				s.write(*failed)
+			if unwritten != nil {
+				s.write(*unwritten)
 			}
 			return
-		}
-		if failed != nil {
-			retry.Reset(saveRetry)
 		}
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/coder/websocket"
+
 	"github.com/podstead/podstead/test/harness"
 )
 
@@ -25,15 +27,18 @@ type clients struct {
 	failed []string
 }
 
+// kindsOfClients is how many there are of each way.
+const kindsOfClients = 5
+
 // every is how often each client of short requests asks.
-const every = 20 * time.Millisecond
+const every = 25 * time.Millisecond
 
 // longLasts is how long a download lasts.
 const longLasts = 2 * time.Second
 
 // newClients begins to ask from places, by name, at addresses: with a new
-// connection for each request, with those that are kept, by HTTP/2, and with
-// long downloads.
+// connection for each request, with those that are kept, by HTTP/2, with long
+// downloads, and by messages of WebSockets.
 func newClients(ctx context.Context, ways map[string][2]string) *clients {
 	c := &clients{asked: map[string]int{}}
 	c.ctx, c.end = context.WithCancel(ctx)
@@ -47,12 +52,12 @@ func newClients(ctx context.Context, ways map[string][2]string) *clients {
 			},
 		} {
 			client := clientFrom(way[0], change)
-			c.group.Go(func() { c.repeat(who+", "+kind, client, "http://"+way[1]+"/who", every) })
+			c.repeat(who+", "+kind, client, func() error { return c.once(client, "http://"+way[1]+"/who") })
 		}
 		client := clientFrom(way[0], func(t *http.Transport) { t.DisableKeepAlives = true })
-		c.group.Go(func() {
-			c.repeat(who+", long downloads", client, fmt.Sprintf("http://%s/long?for=%s", way[1], longLasts), every)
-		})
+		c.repeat(who+", long downloads", client, func() error { return c.once(client, fmt.Sprintf("http://%s/long?for=%s", way[1], longLasts)) })
+		socket := &socket{client: clientFrom(way[0], func(*http.Transport) {}), url: "ws://" + way[1] + "/messages"}
+		c.repeat(who+", messages", socket, socket.exchange)
 	}
 	return c
 }
@@ -65,18 +70,21 @@ func clientFrom(place string, change func(*http.Transport)) *http.Client {
 	return &http.Client{Transport: t, Timeout: 2 * answerWithin}
 }
 
-func (c *clients) repeat(who string, client *http.Client, url string, pause time.Duration) {
-	defer client.CloseIdleConnections()
-	for c.ctx.Err() == nil {
-		err := c.once(client, url)
-		c.mu.Lock()
-		c.asked[who]++
-		if err != nil {
-			c.failed = append(c.failed, fmt.Sprintf("%s %s: %v", time.Now().Format("15:04:05.000"), who, err))
+// repeat asks until the end.
+func (c *clients) repeat(who string, client interface{ CloseIdleConnections() }, ask func() error) {
+	c.group.Go(func() {
+		defer client.CloseIdleConnections()
+		for c.ctx.Err() == nil {
+			err := ask()
+			c.mu.Lock()
+			c.asked[who]++
+			if err != nil {
+				c.failed = append(c.failed, fmt.Sprintf("%s %s: %v", time.Now().Format("15:04:05.000"), who, err))
+			}
+			c.mu.Unlock()
+			time.Sleep(every)
 		}
-		c.mu.Unlock()
-		time.Sleep(pause)
-	}
+	})
 }
 
 func (c *clients) once(client *http.Client, url string) error {
@@ -101,4 +109,62 @@ func (c *clients) finish() (asked map[string]int, failed []string) {
 	c.end()
 	c.group.Wait()
 	return c.asked, c.failed
+}
+
+// socket is a WebSocket, of one server after the other.
+type socket struct {
+	client *http.Client
+	url    string
+	conn   *websocket.Conn
+	sent   int
+}
+
+// exchange sends a message and wants it back. A server that goes away says so
+// before it closes, and the message that it did not answer is for another one;
+// any other end of a connection is a failure.
+func (s *socket) exchange() error {
+	for {
+		err := s.tryExchange()
+		if err == nil {
+			return nil
+		}
+		if s.conn != nil {
+			_ = s.conn.CloseNow()
+			s.conn = nil
+		}
+		if websocket.CloseStatus(err) != websocket.StatusGoingAway {
+			return err
+		}
+	}
+}
+
+func (s *socket) tryExchange() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*answerWithin)
+	defer cancel()
+	if s.conn == nil {
+		conn, _, err := websocket.Dial(ctx, s.url, &websocket.DialOptions{HTTPClient: s.client})
+		if err != nil {
+			return err
+		}
+		s.conn = conn
+	}
+	s.sent++
+	message := fmt.Sprint("message ", s.sent)
+	if err := s.conn.Write(ctx, websocket.MessageText, []byte(message)); err != nil {
+		return fmt.Errorf("send %s: %w", message, err)
+	}
+	_, got, err := s.conn.Read(ctx)
+	if err == nil && string(got) != message {
+		err = fmt.Errorf("got %q", got)
+	}
+	if err != nil {
+		return fmt.Errorf("answer to %s: %w", message, err)
+	}
+	return nil
+}
+
+func (s *socket) CloseIdleConnections() {
+	if s.conn != nil {
+		_ = s.conn.Close(websocket.StatusNormalClosure, "")
+	}
 }

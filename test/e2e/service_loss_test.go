@@ -9,36 +9,28 @@ import (
 	"testing"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-
 	"github.com/podstead/podstead/test/harness"
 )
 
-// TestServicesLoseNothing asks through every kind of address of a Service while
-// its pods go and come and podstead and containerd are killed.
+// TestServicesLoseNothing asks in every way that clients have, through every
+// kind of address of a Service, while its Deployment is scaled, updated and
+// rolled back and podstead and containerd are killed.
 func TestServicesLoseNothing(t *testing.T) {
 	const nodePort, balanced = 30021, 18221
 	outside := harness.Outside(t)
-	h := harness.New(t, harness.Options{})
-	addResponder(t, h)
-	h.Start()
+	h := newRollouts(t, "1", "2", "3")
 	before := h.Settled()
-	serving := func(name, more string) string {
-		yaml := labelled(answering(name, readiness+more), "app: busy")
-		return strings.Replace(yaml, "terminationGracePeriodSeconds: 1", "terminationGracePeriodSeconds: 20", 1)
-	}
-	for _, name := range []string{"b1", "b2", "b3"} {
-		h.Write(name+".yaml", serving(name, ""))
-	}
+	busy := rollout{name: "busy", version: "1", replicas: 3, watch: 1, grace: 20}
+	busy.write(h)
 	client := placed(t, h, "client", answering("client", ""))
-	for _, name := range []string{"b1", "b2", "b3"} {
-		h.WaitRunning("default/"+name, time.Minute)
-	}
+	rolled(h, "busy", "1", 3)
+	goodAt(h, "busy", "1")
 	v4, v6 := serviceIP(h, 21)
-	h.Write("busy.yaml", svc("busy", fmt.Sprintf("type: LoadBalancer\nclusterIPs: [%s, %q]\nselector: {app: busy}\nports: [{port: %d, targetPort: 8080, nodePort: %d}]\n", v4, v6, balanced, nodePort)))
+	h.Write("busy-svc.yaml", svc("busy", fmt.Sprintf("type: LoadBalancer\nclusterIPs: [%s, %q]\nselector: {app: busy}\nports: [{port: %d, targetPort: web, nodePort: %d}]\n", v4, v6, balanced, nodePort)))
 	ways := map[string][2]string{
-		"a pod": {client.netns, at(v4, balanced)}, "a pod by IPv6": {client.netns, at(v6, balanced)}, "the host's loopback": {theHost, at("127.0.0.1", nodePort)},
-		"node port": {outside, at(host4, nodePort)}, "load balancer": {outside, at(host6, balanced)},
+		"a pod": {client.netns, at(v4, balanced)}, "a pod by IPv6": {client.netns, at(v6, balanced)},
+		"node port at loopback": {theHost, at("127.0.0.1", nodePort)}, "load balancer at loopback": {theHost, at("127.0.0.1", balanced)},
+		"node port": {outside, at(host4, nodePort)}, "load balancer": {outside, at(host4, balanced)}, "load balancer by IPv6": {outside, at(host6, balanced)},
 	}
 	for _, way := range ways {
 		h.Eventually(waitKernel, func() error {
@@ -46,47 +38,32 @@ func TestServicesLoseNothing(t *testing.T) {
 		})
 	}
 	// under does something while all ask, and at least for a few seconds.
-	under := func(what string, lost int, do func()) {
-		t.Helper()
-		c := newClients(t.Context(), ways)
-		time.Sleep(time.Second)
-		do()
-		time.Sleep(time.Second)
-		asked, failed := c.finish()
-		total := 0
-		for who, n := range asked {
-			total += n
-			if n == 0 || len(asked) != 4*len(ways) {
-				t.Errorf("%s: %s asked %d times, %d clients in all", what, who, n, len(asked))
-			}
-		}
-		t.Logf("%s: %d asked, %d failed", what, total, len(failed))
-		if len(failed) != lost {
-			t.Errorf("%s: %d of %d requests failed, want %d:\n%s", what, len(failed), total, lost, strings.Join(failed[:min(10, len(failed))], "\n"))
-		}
-	}
+	under := func(what string, lost int, do func()) { askedUnder(t, ways, what, lost, do) }
 	under("nothing happens", 0, func() {})
-	under("one request is lost on purpose", 1, func() { loseOne(t, h, "b1") })
-	under("a pod is deleted", 0, func() {
-		h.Remove("b2.yaml")
-		h.WaitGone("default/b2", time.Minute)
+	under("one request is lost on purpose", 1, func() { loseOne(t, h, "/lose?next=1") })
+	under("one message is lost on purpose", 1, func() { loseOne(t, h, "/lose?messages=1") })
+	under("scaled up and down", 0, func() {
+		busy.replicas = 5
+		busy.write(h)
+		rolled(h, "busy", "1", 5)
+		busy.replicas = 3
+		busy.write(h)
+		rolled(h, "busy", "1", 3)
 	})
-	under("it comes back", 0, func() {
-		h.Write("b2.yaml", serving("b2", ""))
-		h.WaitRunning("default/b2", time.Minute)
+	under("updated", 0, func() {
+		busy.version = "2"
+		busy.write(h)
+		rolled(h, "busy", "2", 3)
+		goodAt(h, "busy", "2")
 	})
-	under("a pod is replaced", 0, func() {
-		before, err := h.Pod("default/b3")
-		if err != nil {
-			t.Fatal(err)
-		}
-		h.Write("b3.yaml", serving("b3", "resources: {requests: {memory: 7Mi}}\n"))
-		h.WaitPod("default/b3", time.Minute, func(p corev1.Pod) error {
-			if p.UID == before.UID || len(p.Status.ContainerStatuses) == 0 || !p.Status.ContainerStatuses[0].Ready {
-				return fmt.Errorf("it is %s, %+v", p.UID, p.Status.ContainerStatuses)
-			}
-			return nil
-		})
+	// A version of which all pods get ready and take traffic, and one turns ill.
+	under("rolled back", 0, func() {
+		ill := busy
+		ill.version, ill.watch = "3", 300
+		ill.write(h)
+		tell(t, placeOf(t, h, rolled(h, "busy", "3", 3)[0]), "0")
+		eventually(h, "RolledBack", "")
+		rolled(h, "busy", "2", 3)
 	})
 	under("podstead is killed and away for a while", 0, func() {
 		h.Kill9()
@@ -115,17 +92,37 @@ func TestServicesLoseNothing(t *testing.T) {
 		})
 	}
 	t.Run("Flush", func(t *testing.T) { servicesComeBack(t, h.For(t), ways) })
+	rolled(h, "busy", "2", 3)
 	emptied(t, h, before)
 }
 
-// loseOne lets a pod end one request in the middle of the answer.
-func loseOne(t *testing.T, h *harness.Host, name string) {
+// askedUnder does something while all kinds of clients ask in all ways, and
+// fails the test unless as many requests are lost as are to be.
+func askedUnder(t *testing.T, ways map[string][2]string, what string, lost int, do func()) {
 	t.Helper()
-	p, err := h.Pod("default/" + name)
-	if err != nil {
-		t.Fatal(err)
+	c := newClients(t.Context(), ways)
+	time.Sleep(time.Second)
+	do()
+	time.Sleep(time.Second)
+	asked, failed := c.finish()
+	total := 0
+	for who, n := range asked {
+		total += n
+		if n == 0 || len(asked) != kindsOfClients*len(ways) {
+			t.Errorf("%s: %s asked %d times, %d clients in all", what, who, n, len(asked))
+		}
 	}
-	answer, err := clientFrom(theHost, func(*http.Transport) {}).Get("http://" + at(placeOf(t, h, p).v4, 8080) + "/lose?next=1")
+	t.Logf("%s: %d asked, %d failed", what, total, len(failed))
+	if len(failed) != lost {
+		t.Errorf("%s: %d of %d requests failed, want %d:\n%s", what, len(failed), total, lost, strings.Join(failed[:min(10, len(failed))], "\n"))
+	}
+}
+
+// loseOne lets a pod end one request in the middle of the answer.
+func loseOne(t *testing.T, h *harness.Host, command string) {
+	t.Helper()
+	p := podsOf(h, "busy")[0]
+	answer, err := clientFrom(theHost, func(*http.Transport) {}).Get("http://" + at(placeOf(t, h, p).v4, 8080) + command)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package e2e
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -143,6 +144,12 @@ func refusesAtOnce(t *testing.T, h *harness.Host, outside string) {
 	}
 	h.Remove("idle.yaml")
 	h.WaitGone("default/idle", time.Minute)
+	// A program of the host that came later gets nothing of it.
+	l, err := net.Listen("tcp4", fmt.Sprintf(":%d", nodePort))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
 	for address, from := range ways {
 		refused(h, from, address)
 	}
@@ -165,9 +172,12 @@ func whoAnswers(t *testing.T, from, address string, times int) map[string]int {
 
 const readiness = "readinessProbe: {httpGet: {path: /healthz, port: 8080}, periodSeconds: 1}\n"
 
-// onlyReadyPods: one of three pods is ill for a time, and gets nothing then.
+// onlyReadyPods: one of three pods is ill for a time, and gets nothing then,
+// but of a Service that asks for those as well.
 func onlyReadyPods(t *testing.T, h *harness.Host, _ string) {
 	v4, _ := serviceIP(h, 13)
+	all, _ := serviceIP(h, 18)
+	h.Write("all-svc.yaml", svc("all", fmt.Sprintf("clusterIP: %s\npublishNotReadyAddresses: true\nselector: {app: ready}\nports: [{port: 80}]\n", all)))
 	places := map[string]place{}
 	for _, name := range []string{"r1", "r2", "r3"} {
 		h.Write(name+".yaml", labelled(answering(name, readiness), "app: ready"))
@@ -176,12 +186,12 @@ func onlyReadyPods(t *testing.T, h *harness.Host, _ string) {
 		places[name] = placeOf(t, h, h.WaitRunning("default/"+name, time.Minute))
 	}
 	h.Write("ready-svc.yaml", svc("ready", fmt.Sprintf("clusterIP: %s\nselector: {app: ready}\nports: [{port: 80}]\n", v4)))
-	serves := func(names ...string) {
+	servesAt := func(address string, names ...string) {
 		t.Helper()
 		h.Eventually(waitKernel, func() error {
 			got := map[string]bool{}
 			for range 40 {
-				text, err := ask(theHost, "tcp", at(v4, 80), answerWithin)
+				text, err := ask(theHost, "tcp", at(address, 80), answerWithin)
 				if err != nil {
 					return err
 				}
@@ -199,9 +209,11 @@ func onlyReadyPods(t *testing.T, h *harness.Host, _ string) {
 			return nil
 		})
 	}
+	serves := func(names ...string) { t.Helper(); servesAt(v4, names...) }
 	serves("r1", "r2", "r3")
 	tell(t, places["r2"], "0")
 	serves("r1", "r3")
+	servesAt(all, "r1", "r2", "r3")
 	if got := whoAnswers(t, theHost, at(v4, 80), 100); got["r2"] > 0 {
 		t.Errorf("a pod that is not ready answers: %v", got)
 	}

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -24,6 +25,7 @@ type rollout struct {
 	template            string // further lines of the pod's spec
 	args                string // further arguments
 	watch               int    // seconds
+	grace               int    // seconds, 2 if 0
 }
 
 // yaml is the manifest.
@@ -45,14 +47,14 @@ spec:
   template:
     metadata: {labels: {app: %[2]s}}
     spec:
-      terminationGracePeriodSeconds: 2
+      terminationGracePeriodSeconds: %[8]d
 %[5]s      containers:
       - name: app
         image: %[6]s
         args: [-name, %[2]s, -http, ':8080'%[7]s]
         ports: [{name: web, containerPort: 8080}]
         readinessProbe: {httpGet: {path: /healthz, port: web}, periodSeconds: 1}
-`, kind, r.name, r.watch, replicas+block(2, r.spec), block(6, r.template), versionOf(r.version), r.args)
+`, kind, r.name, r.watch, replicas+block(2, r.spec), block(6, r.template), versionOf(r.version), r.args, cmp.Or(r.grace, 2))
 }
 
 func versionOf(version string) string { return "example.org/responder:" + version }

@@ -35,7 +35,7 @@ func Main(m *testing.M, fetch ...func(context.Context) error) {
 
 // MainOfRules is Main for tests that flush everybody's rules, so that those of
 // another program can't be kept beside them.
-func MainOfRules(m *testing.M) { stages(m.Run, nil) }
+func MainOfRules(m *testing.M, fetch ...func(context.Context) error) { stages(m.Run, fetch) }
 
 func stages(test func() int, fetch []func(context.Context) error) {
 	switch os.Getenv(stageEnv) {

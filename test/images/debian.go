@@ -23,9 +23,10 @@ import (
 // unneeded are packages that others depend on for their installation, which
 // does not take place here.
 var unneeded = []string{
-	"adduser", "debconf", "dpkg", "init-system-helpers", "iproute2", "libbpf1", "libfile-find-rule-perl",
-	"libnumber-compare-perl", "libperl5.36", "libtext-glob-perl", "lsb-base", "passwd", "perl", "perl-base",
-	"perl-modules-5.36", "sysvinit-utils", "tar", "usrmerge",
+	"adduser", "debconf", "dmsetup", "dpkg", "init-system-helpers", "iproute2", "libbpf1", "libfile-find-rule-perl",
+	"libnumber-compare-perl", "libpam-modules", "libpam-modules-bin", "libpam-runtime", "libpam-systemd", "libperl5.36",
+	"libsystemd-shared", "libtext-glob-perl", "lsb-base", "mount", "passwd", "perl", "perl-base", "perl-modules-5.36",
+	"polkitd", "systemd", "systemd-sysv", "sysvinit-utils", "tar", "ucf", "usrmerge",
 }
 
 // FromDebian makes an image of Debian packages and what they depend on,

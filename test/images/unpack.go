@@ -26,6 +26,32 @@ func Unpack(ctx context.Context, pkg string) (string, error) {
 	return "", fmt.Errorf("unpack %s: apt knows no such package", pkg)
 }
 
+// Tree puts the files of Debian packages, and of what they depend on, into an
+// empty folder in which programs can be run by chroot. Nothing is configured:
+// no script of theirs has run.
+func Tree(ctx context.Context, dir string, packages ...string) error {
+	for _, name := range []string{"bin", "lib", "lib64", "sbin"} {
+		if err := os.MkdirAll(filepath.Join(dir, "usr", name), 0o755); err != nil {
+			return err
+		}
+		if err := os.Symlink("usr/"+name, filepath.Join(dir, name)); err != nil {
+			return err
+		}
+	}
+	debs, err := Download(ctx, packages...)
+	if err != nil {
+		return err
+	}
+	merged, err := merge(ctx, debs)
+	if err != nil {
+		return fmt.Errorf("unpack %s: %w", strings.Join(packages, ", "), err)
+	}
+	if text, err := exec.CommandContext(ctx, "tar", "-x", "--keep-directory-symlink", "-C", dir, "-f", merged).CombinedOutput(); err != nil {
+		return fmt.Errorf("unpack %s: %w: %s", strings.Join(packages, ", "), err, text)
+	}
+	return nil
+}
+
 func unpack(ctx context.Context, deb string) (string, error) {
 	dir := strings.TrimSuffix(deb, ".deb")
 	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {

@@ -20,7 +20,10 @@ type state struct {
 	ill   bool
 	asked []time.Time
 	grpc  *health.Server
-	lose  int
+	// lose is how many requests, and loseMessages how many messages, are ended
+	// without a whole answer.
+	lose, loseMessages int
+	sockets            sockets
 }
 
 // serveHTTP serves:
@@ -30,7 +33,9 @@ type state struct {
 //	/asked        when /healthz was asked, as a line of Unix milliseconds each
 //	/who          its name
 //	/long?for=2s  a line every 100 ms for that time
-//	/lose?next=1  ends the next requests for /who in the middle of the answer
+//	/messages     a WebSocket that sends each message back
+//	/lose?next=1  ends the next requests for /who in the middle of the answer;
+//	              with messages=1 the next WebSockets, in place of an answer
 func (s *state) serveHTTP(address string) error {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
@@ -42,6 +47,7 @@ func (s *state) serveHTTP(address string) error {
 	mux.HandleFunc("/asked", s.list)
 	mux.HandleFunc("/who", s.who)
 	mux.HandleFunc("/long", long)
+	mux.HandleFunc("/messages", s.messages)
 	mux.HandleFunc("/lose", s.setLose)
 	s.web = &http.Server{Handler: mux, Protocols: new(http.Protocols)}
 	s.web.Protocols.SetHTTP1(true)

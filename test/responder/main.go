@@ -24,7 +24,8 @@ func main() {
 	if *scanned != "" {
 		end(scan(strings.Split(*scanned, ","), *last, *also))
 	}
-	end(serve(*name, *answers, *web, *health))
+	state := state{name: *name, sockets: newSockets()}
+	end(state.serve(*answers, *web, *health))
 }
 
 func end(err error) {
@@ -36,25 +37,24 @@ func end(err error) {
 }
 
 // serve serves until it is told to stop.
-func serve(name, answers, web, health string) error {
+func (s *state) serve(answers, web, health string) error {
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
 	var failed error
 	if answers != "" {
 		for address := range strings.SplitSeq(answers, ",") {
-			failed = errors.Join(failed, answer(name, address))
+			failed = errors.Join(failed, answer(s.name, address))
 		}
 	}
-	state := state{name: name}
 	if web != "" {
-		failed = errors.Join(failed, state.serveHTTP(web))
+		failed = errors.Join(failed, s.serveHTTP(web))
 	}
 	if health != "" {
-		failed = errors.Join(failed, state.serveGRPC(health))
+		failed = errors.Join(failed, s.serveGRPC(health))
 	}
 	if failed != nil {
 		return failed
 	}
 	<-stop
-	return state.drain()
+	return s.drain()
 }

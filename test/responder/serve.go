@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -19,7 +20,8 @@ func (s *state) drain() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
 	defer cancel()
-	return s.web.Shutdown(ctx)
+	s.sockets.leave()
+	return errors.Join(s.web.Shutdown(ctx), s.sockets.wait(ctx))
 }
 
 func (s *state) who(w http.ResponseWriter, _ *http.Request) {
@@ -38,10 +40,11 @@ func (s *state) who(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (s *state) setLose(_ http.ResponseWriter, r *http.Request) {
-	n, _ := strconv.Atoi(r.FormValue("next"))
+	next, _ := strconv.Atoi(r.FormValue("next"))
+	messages, _ := strconv.Atoi(r.FormValue("messages"))
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.lose = n
+	s.lose, s.loseMessages = next, messages
 }
 
 // longLine is how often a long answer goes on.

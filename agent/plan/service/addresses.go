@@ -18,7 +18,7 @@ import (
 // addresses gives Services their cluster IPs: first what they had, then what
 // they ask for by name, and what is left to those that take any.
 func (r *resolver) addresses() {
-	r.held = map[netip.Addr]*service{}
+	r.held = make(map[netip.Addr]*service, 2*len(r.services))
 	for _, s := range r.services {
 		r.keepAddresses(s)
 	}

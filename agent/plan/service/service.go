@@ -117,12 +117,14 @@ type Claim struct {
 // Resolve decides. A Service whose address or port can't be had is without
 // that and has all else.
 func Resolve(in Input) Result {
-	r := &resolver{in: in, slices: map[pod.Key][]*pod.Object{}, pods: map[label][]*Pod{}, problems: []pod.Problem{}}
+	r := &resolver{in: in, slices: make(map[pod.Key][]*pod.Object, len(in.Objects)/2), pods: map[label][]*Pod{}, problems: []pod.Problem{}}
 	r.result.Serving = map[pod.Instance]bool{}
 	r.sort()
 	r.addresses()
 	r.hostPorts()
-	r.result.Memory = Memory{}
+	r.result.Memory = make(Memory, len(r.services))
+	r.result.Services = make([]pod.Service, 0, len(r.services))
+	r.result.Zone.Services = make([]pod.NamedService, 0, len(r.services))
 	for _, s := range r.services {
 		r.result.Memory[s.key.String()] = s.given
 		r.result.Zone.Services = append(r.result.Zone.Services, r.names(s))
@@ -166,7 +168,7 @@ type service struct {
 }
 
 func (r *resolver) sort() {
-	seen := map[pod.ObjectKey]bool{}
+	seen := make(map[pod.ObjectKey]bool, len(r.in.Objects))
 	for i := range r.in.Objects {
 		o := &r.in.Objects[i]
 		switch {

@@ -19,7 +19,7 @@ import (
 func Views(in Input, r Result, nodeID, node string) []pod.ServiceView {
 	v := &viewer{in: in, nodeID: nodeID, node: node, written: map[pod.Key][]*pod.Object{}}
 	var services []*pod.Object
-	seen := map[pod.ObjectKey]bool{}
+	seen := make(map[pod.ObjectKey]bool, len(in.Objects))
 	for i := range in.Objects {
 		o := &in.Objects[i]
 		switch {
@@ -92,10 +92,11 @@ func (v *viewer) view(o *pod.Object, r Result) pod.ServiceView {
 	return view
 }
 
-// slices are the endpoints of a Service: for its pods one slice for each family
-// and each set of ports, and those that are written by hand.
+// slices are the endpoints of a Service: for its pods one slice for each of its
+// families and each set of ports, and those that are written by hand.
 func (v *viewer) slices(key pod.Key, spec *corev1.ServiceSpec) []discoveryv1.EndpointSlice {
 	made := map[string]*discoveryv1.EndpointSlice{}
+	families := (&resolver{in: v.in}).families(&service{spec: spec})
 	for i := range v.in.Pods {
 		p := &v.in.Pods[i]
 		if len(spec.Selector) == 0 || p.Key.Namespace != key.Namespace || !matches(p, spec.Selector) {
@@ -103,6 +104,9 @@ func (v *viewer) slices(key pod.Key, spec *corev1.ServiceSpec) []discoveryv1.End
 		}
 		ports := podPorts(p, spec)
 		for _, ip := range parse(p.IPs) {
+			if !slices.Contains(families, ip.Is6()) {
+				continue
+			}
 			of := familyName(ip.Is6()) + describePorts(ports)
 			if made[of] == nil {
 				made[of] = v.slice(key, ip, of, ports)

@@ -142,6 +142,8 @@ func (r *decider) tight(rev *Revision, o order) bool {
 		switch {
 		case p.Stopping:
 			return false
+		case p.Revision == rev.Hash && p.Blocked != "":
+			continue // it waits for that very room
 		case p.Revision == rev.Hash && p.Ready.IsZero():
 			return false
 		case p.Revision == rev.Hash:

@@ -23,8 +23,10 @@ type fake struct {
 	mu         sync.Mutex
 	containers map[string]pod.Container
 	sandboxes  map[types.UID]pod.Sandbox
-	images     map[string]bool
-	pulls      map[string]int
+	// images are those of the registry, present those that are here before
+	// anybody pulls them.
+	images, present map[string]bool
+	pulls           map[string]int
 	// silent images are never delivered, nor refused.
 	silent map[string]bool
 	down   bool
@@ -267,11 +269,29 @@ func (f *fake) Watch(ctx context.Context, changed func(string)) error {
 }
 
 func (f *fake) Lookup(ctx context.Context, ref string) (img pod.Image, ok bool, err error) {
-	err = f.do(ctx, "lookup", func() error { return nil })
-	return pod.Image{Ref: ref, Digest: "sha256:" + ref}, false, err
+	img = imageOf(ref)
+	err = f.do(ctx, "lookup", func() error {
+		ok = f.present[img.Ref]
+		return nil
+	})
+	return img, ok, err
+}
+
+// imageOf is the only image that a name ever means.
+func imageOf(ref string) pod.Image {
+	tag, _, _ := strings.Cut(ref, "@")
+	return pod.Image{Ref: tag, Digest: digestOf(tag)}
+}
+
+// digestOf is the digest of an image in the fake; they sort as the names do.
+func digestOf(name string) string {
+	digits := fmt.Sprintf("%x", name)
+	return "sha256:" + digits + strings.Repeat("0", 64-len(digits))
 }
 
 func (f *fake) Pull(ctx context.Context, ref string, _ func(pod.ImageProgress)) (img pod.Image, err error) {
+	img = imageOf(ref)
+	ref = img.Ref
 	if f.silent[ref] {
 		<-ctx.Done()
 		return img, context.Cause(ctx)
@@ -286,7 +306,7 @@ func (f *fake) Pull(ctx context.Context, ref string, _ func(pod.ImageProgress)) 
 		}
 		return nil
 	})
-	return pod.Image{Ref: ref, Digest: "sha256:" + ref}, err
+	return img, err
 }
 
 // sandboxes, network, volumes, cgroups, logs and history of the fake.

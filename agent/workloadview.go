@@ -99,7 +99,7 @@ func revisionViews(r *workload.Record) []pod.RevisionView {
 	views := make([]pod.RevisionView, 0, len(r.Revisions))
 	for i := range r.Revisions {
 		rev := &r.Revisions[i]
-		v := pod.RevisionView{Number: rev.Number, Hash: rev.Hash, Template: rev.Template, Created: rev.Created.Wall, Good: rev.Good}
+		v := pod.RevisionView{Number: rev.Number, Hash: rev.Hash, Template: rev.Template, Created: rev.Created.Wall, Good: rev.Good, Ran: rev.Ran}
 		if f := rev.Failure; f != nil {
 			v.Failure = &pod.RevisionFailure{Reason: string(f.Reason), Message: f.Message, At: f.At.Wall, Pods: f.Pods}
 		}

@@ -168,6 +168,7 @@ func (r *decider) rollOut() {
 			break
 		}
 	}
+	r.noteRan()
 	r.prune()
 }
 

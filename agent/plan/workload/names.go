@@ -115,7 +115,7 @@ func (r *decider) build(rev *Revision, name string) *pod.Desired {
 		p.Annotations = with(p.Annotations, RevisionAnnotation, strconv.FormatInt(rev.Number, 10))
 	}
 	if r.returns(rev) {
-		pullNothing(p)
+		asBefore(p, rev)
 	}
 	key := pod.Key{Namespace: p.Namespace, Name: name}
 	return &pod.Desired{Key: key, Pod: p, Origin: r.object.Origin}

@@ -230,7 +230,7 @@ func TestSilentRegistriesHoldNobodyUp(t *testing.T) {
 // registries are asked and don't answer.
 func TestPresentImagesWaitForNoRegistry(t *testing.T) {
 	f := newFake()
-	f.silent, f.present = map[string]bool{}, map[string]bool{"app:1": true}
+	f.silent, f.present["app:1"] = map[string]bool{}, true
 	var pods []pod.Desired
 	for i := range 12 {
 		image := fmt.Sprintf("silent:%d", i)
@@ -251,6 +251,32 @@ func TestPresentImagesWaitForNoRegistry(t *testing.T) {
 		}
 		settle(time.Minute) // by then it is the turn of the other
 		expectImages(t, f, "app:1×4 app:2×1")
+	})
+}
+
+// TestRemovedImageIsFetchedAgain: one that somebody removed is pulled again for a
+// restart and for a new pod.
+func TestRemovedImageIsFetchedAgain(t *testing.T) {
+	f := newFake()
+	inBubble(t, f, func(t *testing.T, a *agent.Agent) {
+		a.Publish(source(desired("web")))
+		settle(time.Second)
+		for pulls := 2; pulls <= 3; pulls++ {
+			f.set(func(f *fake) {
+				delete(f.present, "app:1")
+				f.vanished = map[string]bool{"app:1": true}
+			})
+			if pulls == 2 {
+				f.kill("app", 1)
+			} else {
+				a.Publish(source(desired("web"), desired("new")))
+			}
+			settle(time.Minute)
+			if f.pulls["app:1"] != pulls {
+				t.Errorf("it was pulled %d times, want %d", f.pulls["app:1"], pulls)
+			}
+		}
+		expect(t, f, "new/app#1.0 web/app#1.1")
 	})
 }
 

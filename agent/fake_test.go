@@ -26,7 +26,9 @@ type fake struct {
 	// images are those of the registry, present those that are here before
 	// anybody pulls them.
 	images, present map[string]bool
-	pulls           map[string]int
+	// vanished images were removed by somebody; a pull brings them back.
+	vanished map[string]bool
+	pulls    map[string]int
 	// silent images are never delivered, nor refused.
 	silent map[string]bool
 	down   bool
@@ -92,7 +94,7 @@ func newFake() *fake {
 	return &fake{
 		removable:  -1,
 		containers: map[string]pod.Container{}, sandboxes: map[types.UID]pod.Sandbox{},
-		images: map[string]bool{"app:1": true, "app:2": true}, pulls: map[string]int{}, history: map[string]int{},
+		images: map[string]bool{"app:1": true, "app:2": true}, present: map[string]bool{}, pulls: map[string]int{}, history: map[string]int{},
 	}
 }
 
@@ -164,6 +166,9 @@ func (f *fake) Start(ctx context.Context, r pod.StartRequest) (c pod.Container, 
 	err = f.do(ctx, "start "+r.Name, func() error {
 		if f.refuse != nil {
 			return f.refuse
+		}
+		if f.vanished[r.Image.Ref] {
+			return fmt.Errorf("read it: %w", pod.ErrImageGone)
 		}
 		if old, ok := f.containers[r.ID]; ok {
 			c = old
@@ -304,6 +309,8 @@ func (f *fake) Pull(ctx context.Context, ref string, _ func(pod.ImageProgress)) 
 		if !f.images[ref] {
 			return fmt.Errorf("pull %q: not found", ref)
 		}
+		f.present[ref] = true
+		delete(f.vanished, ref)
 		return nil
 	})
 	return img, err

@@ -28,6 +28,8 @@ type loop struct {
 	objects map[pod.ObjectKey]plan.ObjectWant
 	pods    map[pod.Key]*podState
 	images  map[string]*imageState
+	// gone are the digests of images that were found to be removed.
+	gone map[string]bool
 	// workloads are the Deployments, ReplicaSets and DaemonSets, derived the
 	// pods of them that are wanted or on their way out.
 	workloads map[pod.ObjectKey]*workloadState
@@ -101,6 +103,7 @@ func newLoop(a *Agent, spawn func(func(context.Context))) *loop {
 		wants:   map[pod.Key]plan.Want{},
 		pods:    map[pod.Key]*podState{},
 		images:  map[string]*imageState{},
+		gone:    map[string]bool{},
 
 		workloads: map[pod.ObjectKey]*workloadState{}, derived: map[pod.Key]pod.ObjectKey{},
 		restless: map[pod.ObjectKey]bool{}, waitingWorkloads: map[pod.ObjectKey]bool{},

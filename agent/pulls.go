@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -201,6 +202,7 @@ func (l *loop) pulled(a plan.Pull, got pod.Image, note string, err error) {
 	img.waiters, img.fetches = map[pod.Key]plan.Pull{}, map[imageOf]plan.Pull{}
 	if err == nil {
 		img.present = &got
+		delete(l.gone, got.Digest)
 	}
 	l.storage.stale = true
 	for _, key := range sortedKeys(waiters) {
@@ -223,10 +225,26 @@ func (l *loop) pulled(a plan.Pull, got pod.Image, note string, err error) {
 	l.unpublished = true
 }
 
+// imageGone forgets an image that was removed behind podstead's back: who wants
+// to run it has it fetched again.
+func (l *loop) imageGone(digest string) {
+	l.gone[digest] = true
+	l.storage.stale = true
+	for _, img := range l.images {
+		if img.present != nil && img.present.Digest == digest {
+			img.present = nil
+		}
+	}
+	for _, ps := range l.pods {
+		maps.DeleteFunc(ps.resolved, func(_ plan.Name, img pod.Image) bool { return img.Digest == digest })
+	}
+}
+
 // imagesChanged forgets the failures of pulls, since an image may be there
 // now, and what was known to be present, since it may have changed.
 func (l *loop) imagesChanged() {
 	l.storage.stale = true
+	clear(l.gone)
 	for _, img := range l.images {
 		img.present, img.absent = nil, false
 	}

@@ -180,4 +180,7 @@ type Change struct {
 	// Plan says in words what would happen to running pods, and why in this
 	// way.
 	Plan []string `json:"plan,omitempty"`
+	// Problems are what the source of the manifest would refuse: nothing would
+	// change then.
+	Problems []Problem `json:"problems,omitempty"`
 }

@@ -418,7 +418,7 @@ func (f fakeLogs) List(context.Context) (map[types.UID]pod.Key, error) {
 }
 func (f fakeLogs) Remove(context.Context, pod.Instance, types.UID) error { return nil }
 func (f fakeHistory) Load() (map[string]int, error)                      { return f.history, nil }
-func (f fakeHistory) Save(h map[string]int) error {
+func (f fakeHistory) Save(h map[string]int, _ int) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.full == nil {

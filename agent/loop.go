@@ -42,6 +42,8 @@ type loop struct {
 	claims  []plan.Claim
 	events  *recorder
 	history map[string]int
+	// historyVersion is that of the newest one to be saved.
+	historyVersion int
 
 	// conflicts are the manifests that lost against others.
 	conflicts []pod.Problem
@@ -252,7 +254,7 @@ func (l *loop) decide(key pod.Key, now pod.Stamp) {
 			return
 		}
 		ps = newPodState(key, now)
-		ps.lastInstance = l.history[key.String()]
+		ps.lastInstance = l.highest(key)
 		l.pods[key] = ps
 	}
 	want.Restart = ps.restart

@@ -153,6 +153,22 @@ func (r *Record) Revision(hash string) *Revision {
 	return nil
 }
 
+// Hashes name the revisions. A kind that replaces no pods has one without a
+// name.
+func (r *Record) Hashes() []string {
+	if HashLabel(r.Manifest.Kind) == "" {
+		return []string{""}
+	}
+	hashes := make([]string, len(r.Revisions))
+	for i := range r.Revisions {
+		hashes[i] = r.Revisions[i].Hash
+	}
+	return hashes
+}
+
+// Has tells whether a revision is among them. A nil record has none.
+func (r *Record) Has(hash string) bool { return r != nil && slices.Contains(r.Hashes(), hash) }
+
 // good is the latest good revision; nil if there is none.
 func (r *Record) good() *Revision {
 	for i := len(r.Revisions) - 1; i >= 0; i-- {

@@ -47,7 +47,7 @@ func (l *loop) viewWorkload(ws *workloadState) {
 func (l *loop) shape(v *pod.WorkloadView, object *pod.Object, st *workload.Status, ws *workloadState) {
 	meta := func(m *metav1.ObjectMeta) {
 		m.UID = pod.ObjectUID(l.cfg.Node.ID, ws.key)
-		m.Generation = st.Generation
+		m.Generation = max(st.Generation, 1) // before the first decision nothing is observed yet
 		m.CreationTimestamp = metav1.NewTime(ws.created())
 		if v.Deleting {
 			now := metav1.NewTime(l.cfg.Now().Wall)

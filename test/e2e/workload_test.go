@@ -99,7 +99,7 @@ func TestVersionThatCrashesIsRolledBack(t *testing.T) {
 	h.Write("web.yaml", "# again\n"+bad.yaml())
 	for begun := time.Now(); time.Since(begun) < 5*time.Second; time.Sleep(50 * time.Millisecond) {
 		for _, p := range podsOf(h, "web") {
-			if p.Spec.Containers[0].Image != versionOf("1") {
+			if imageOf(p) != versionOf("1") {
 				t.Fatalf("pod %s tries it again", p.Name)
 			}
 		}

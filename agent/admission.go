@@ -65,11 +65,9 @@ func (l *loop) elsewhere(wants map[pod.Key]plan.Want) map[pod.Key]*plan.Obstacle
 		if _, derived := l.workloadOf(key); derived {
 			continue
 		}
-		spec := w.Desired.Pod.Spec
-		spec.NodeName = "" // a pod that its source lists is for this server
-		if runs, _, why := workload.Placed(l.rollouts.Node, &spec); !runs {
+		if runs, _, why := workload.Placed(l.rollouts.Node, &w.Desired.Pod.Spec); !runs {
 			obstacles[key] = &plan.Obstacle{Reason: "NodeAffinity", Message: fmt.Sprintf(
-				"pod %s is for another server: %s; it starts when the labels in this server's configuration fit", key, why)}
+				"pod %s is for another server: %s; it starts when this server's name and labels in the configuration fit", key, why)}
 		}
 	}
 	return obstacles

@@ -226,6 +226,60 @@ func TestSilentRegistriesHoldNobodyUp(t *testing.T) {
 	})
 }
 
+// TestPresentImagesWaitForNoRegistry: what is here starts at once, however many
+// registries are asked and don't answer.
+func TestPresentImagesWaitForNoRegistry(t *testing.T) {
+	f := newFake()
+	f.silent, f.present["app:1"] = map[string]bool{}, true
+	var pods []pod.Desired
+	for i := range 12 {
+		image := fmt.Sprintf("silent:%d", i)
+		f.silent[image] = true
+		pods = append(pods, desired(fmt.Sprintf("a%d", i), func(p *corev1.Pod) { p.Spec.Containers[0].Image = image }))
+	}
+	inBubble(t, f, func(t *testing.T, a *agent.Agent) {
+		a.Publish(source(pods...))
+		settle(time.Second)
+		s := source(append(pods, desired("here", func(p *corev1.Pod) { p.Spec.Containers[0].Image = "app:1" }),
+			desired("missing", func(p *corev1.Pod) { p.Spec.Containers[0].Image = "app:2" }))...)
+		s.Objects = []pod.Object{deployment("app:1")}
+		a.Publish(s)
+		settle(time.Second)
+		expectImages(t, f, "app:1×4")
+		if f.pulls["app:1"]+f.pulls["app:2"] > 0 {
+			t.Errorf("pulled were %v", f.pulls)
+		}
+		settle(time.Minute) // by then it is the turn of the other
+		expectImages(t, f, "app:1×4 app:2×1")
+	})
+}
+
+// TestRemovedImageIsFetchedAgain: one that somebody removed is pulled again for a
+// restart and for a new pod.
+func TestRemovedImageIsFetchedAgain(t *testing.T) {
+	f := newFake()
+	inBubble(t, f, func(t *testing.T, a *agent.Agent) {
+		a.Publish(source(desired("web")))
+		settle(time.Second)
+		for pulls := 2; pulls <= 3; pulls++ {
+			f.set(func(f *fake) {
+				delete(f.present, "app:1")
+				f.vanished = map[string]bool{"app:1": true}
+			})
+			if pulls == 2 {
+				f.kill("app", 1)
+			} else {
+				a.Publish(source(desired("web"), desired("new")))
+			}
+			settle(time.Minute)
+			if f.pulls["app:1"] != pulls {
+				t.Errorf("it was pulled %d times, want %d", f.pulls["app:1"], pulls)
+			}
+		}
+		expect(t, f, "new/app#1.0 web/app#1.1")
+	})
+}
+
 func TestMissingImageKeepsTheOldVersion(t *testing.T) {
 	f := newFake()
 	inBubble(t, f, func(t *testing.T, a *agent.Agent) {

@@ -151,6 +151,9 @@ func (l *loop) fail(ps *podState, a plan.Action, err error) {
 		l.runtimeDown(err)
 		return
 	}
+	if start, ok := a.(plan.Start); ok && errors.Is(err, pod.ErrImageGone) {
+		l.imageGone(start.Image.Digest)
+	}
 	f := l.failure(ps.failed[a.Name()], err)
 	ps.failed[a.Name()] = f
 	l.event(ps.key, warning, orDefault(f.Reason, "Failed"), f.Message)

@@ -23,8 +23,12 @@ type fake struct {
 	mu         sync.Mutex
 	containers map[string]pod.Container
 	sandboxes  map[types.UID]pod.Sandbox
-	images     map[string]bool
-	pulls      map[string]int
+	// images are those of the registry, present those that are here before
+	// anybody pulls them.
+	images, present map[string]bool
+	// vanished images were removed by somebody; a pull brings them back.
+	vanished map[string]bool
+	pulls    map[string]int
 	// silent images are never delivered, nor refused.
 	silent map[string]bool
 	down   bool
@@ -90,7 +94,7 @@ func newFake() *fake {
 	return &fake{
 		removable:  -1,
 		containers: map[string]pod.Container{}, sandboxes: map[types.UID]pod.Sandbox{},
-		images: map[string]bool{"app:1": true, "app:2": true}, pulls: map[string]int{}, history: map[string]int{},
+		images: map[string]bool{"app:1": true, "app:2": true}, present: map[string]bool{}, pulls: map[string]int{}, history: map[string]int{},
 	}
 }
 
@@ -162,6 +166,9 @@ func (f *fake) Start(ctx context.Context, r pod.StartRequest) (c pod.Container, 
 	err = f.do(ctx, "start "+r.Name, func() error {
 		if f.refuse != nil {
 			return f.refuse
+		}
+		if f.vanished[r.Image.Ref] {
+			return fmt.Errorf("read it: %w", pod.ErrImageGone)
 		}
 		if old, ok := f.containers[r.ID]; ok {
 			c = old
@@ -267,11 +274,29 @@ func (f *fake) Watch(ctx context.Context, changed func(string)) error {
 }
 
 func (f *fake) Lookup(ctx context.Context, ref string) (img pod.Image, ok bool, err error) {
-	err = f.do(ctx, "lookup", func() error { return nil })
-	return pod.Image{Ref: ref, Digest: "sha256:" + ref}, false, err
+	img = imageOf(ref)
+	err = f.do(ctx, "lookup", func() error {
+		ok = f.present[img.Ref]
+		return nil
+	})
+	return img, ok, err
+}
+
+// imageOf is the only image that a name ever means.
+func imageOf(ref string) pod.Image {
+	tag, _, _ := strings.Cut(ref, "@")
+	return pod.Image{Ref: tag, Digest: digestOf(tag)}
+}
+
+// digestOf is the digest of an image in the fake; they sort as the names do.
+func digestOf(name string) string {
+	digits := fmt.Sprintf("%x", name)
+	return "sha256:" + digits + strings.Repeat("0", 64-len(digits))
 }
 
 func (f *fake) Pull(ctx context.Context, ref string, _ func(pod.ImageProgress)) (img pod.Image, err error) {
+	img = imageOf(ref)
+	ref = img.Ref
 	if f.silent[ref] {
 		<-ctx.Done()
 		return img, context.Cause(ctx)
@@ -284,9 +309,11 @@ func (f *fake) Pull(ctx context.Context, ref string, _ func(pod.ImageProgress)) 
 		if !f.images[ref] {
 			return fmt.Errorf("pull %q: not found", ref)
 		}
+		f.present[ref] = true
+		delete(f.vanished, ref)
 		return nil
 	})
-	return pod.Image{Ref: ref, Digest: "sha256:" + ref}, err
+	return img, err
 }
 
 // sandboxes, network, volumes, cgroups, logs and history of the fake.
@@ -391,7 +418,7 @@ func (f fakeLogs) List(context.Context) (map[types.UID]pod.Key, error) {
 }
 func (f fakeLogs) Remove(context.Context, pod.Instance, types.UID) error { return nil }
 func (f fakeHistory) Load() (map[string]int, error)                      { return f.history, nil }
-func (f fakeHistory) Save(h map[string]int) error {
+func (f fakeHistory) Save(h map[string]int, _ int) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.full == nil {

@@ -32,7 +32,7 @@ type (
 // store puts an image of a size onto the disk.
 func (f *fake) store(name string, size int64, lastUsed time.Time, change ...func(*pod.StoredImage)) {
 	f.set(func(f *fake) {
-		img := pod.StoredImage{Digest: "sha256:" + name, Names: []string{"docker.io/library/" + name}, Size: size, LastUsed: lastUsed}
+		img := pod.StoredImage{Digest: digestOf(name), Names: []string{"docker.io/library/" + name}, Size: size, LastUsed: lastUsed}
 		for _, c := range change {
 			c(&img)
 		}
@@ -74,7 +74,7 @@ func (f *fake) RemoveImage(_ context.Context, img pod.StoredImage) error {
 	}
 	f.disk.used -= f.disk.stored[img.Digest].Size
 	delete(f.disk.stored, img.Digest)
-	f.disk.removed = append(f.disk.removed, strings.TrimPrefix(img.Digest, "sha256:"))
+	f.disk.removed = append(f.disk.removed, strings.TrimPrefix(img.Names[0], "docker.io/library/"))
 	return nil
 }
 

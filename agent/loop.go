@@ -28,6 +28,8 @@ type loop struct {
 	objects map[pod.ObjectKey]plan.ObjectWant
 	pods    map[pod.Key]*podState
 	images  map[string]*imageState
+	// gone are the digests of images that were found to be removed.
+	gone map[string]bool
 	// workloads are the Deployments, ReplicaSets and DaemonSets, derived the
 	// pods of them that are wanted or on their way out.
 	workloads map[pod.ObjectKey]*workloadState
@@ -40,6 +42,8 @@ type loop struct {
 	claims  []plan.Claim
 	events  *recorder
 	history map[string]int
+	// historyVersion is that of the newest one to be saved.
+	historyVersion int
 
 	// conflicts are the manifests that lost against others.
 	conflicts []pod.Problem
@@ -101,6 +105,7 @@ func newLoop(a *Agent, spawn func(func(context.Context))) *loop {
 		wants:   map[pod.Key]plan.Want{},
 		pods:    map[pod.Key]*podState{},
 		images:  map[string]*imageState{},
+		gone:    map[string]bool{},
 
 		workloads: map[pod.ObjectKey]*workloadState{}, derived: map[pod.Key]pod.ObjectKey{},
 		restless: map[pod.ObjectKey]bool{}, waitingWorkloads: map[pod.ObjectKey]bool{},
@@ -250,7 +255,7 @@ func (l *loop) decide(key pod.Key, now pod.Stamp) {
 			return
 		}
 		ps = newPodState(key, now)
-		ps.lastInstance = l.history[key.String()]
+		ps.lastInstance = l.highest(key)
 		l.pods[key] = ps
 	}
 	want.Restart = ps.restart

@@ -219,7 +219,7 @@ func (l *loop) podState(key pod.Key) *podState {
 	ps := l.pods[key]
 	if ps == nil {
 		ps = newPodState(key, l.cfg.Now())
-		ps.lastInstance = l.history[key.String()]
+		ps.lastInstance = l.highest(key)
 		l.pods[key] = ps
 		l.dirty[key], l.unmerged = true, true
 	}

@@ -184,11 +184,11 @@ func (l *loop) teardown(ps *podState, a plan.Teardown) func(context.Context) (fa
 	if c := ps.newestOf(a.Instance); c.Pod != nil {
 		ps.cleared[a.Instance] = &pod.Desired{Key: ps.key, Pod: c.Pod, Origin: c.Origin}
 	}
-	history := l.remember(i)
+	history, version := l.remember(i, ps.newestOf(a.Instance).Pod)
 	return func(ctx context.Context) (fact, error) {
 		// What fills a disk must be removable from it: the number is kept in
 		// memory, and recorded at the end if it can't be now.
-		unsaved := cfg.History.Save(history)
+		unsaved := cfg.History.Save(history, version)
 		if len(ids) > 0 && !marked {
 			if err := cfg.Containers.Stop(ctx, ids[len(ids)-1], intent); err != nil {
 				return nil, fmt.Errorf("record that %s is being removed: %w", i, err)
@@ -210,7 +210,7 @@ func (l *loop) teardown(ps *podState, a plan.Teardown) func(context.Context) (fa
 			return removed, err
 		}
 		if unsaved != nil {
-			unsaved = cfg.History.Save(history)
+			unsaved = cfg.History.Save(history, version)
 		}
 		return func(l *loop) {
 			removed(l)

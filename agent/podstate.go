@@ -162,6 +162,7 @@ func (l *loop) have(ps *podState) plan.Have {
 		LastInstance: ps.lastInstance,
 		Begun:        ps.begun,
 		Images:       l.presentImages(ps.key),
+		Gone:         l.gone,
 		Resolved:     ps.resolved,
 		Failed:       ps.failed,
 		Killed:       ps.killed,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -22,7 +23,12 @@ const idlePull = 5 * time.Second
 // same image share one pull.
 type imageState struct {
 	present *pod.Image
-	busy    bool
+	// busy tells that it is looked for or pulled; slot that it may ask a
+	// registry, which only so many may at a time.
+	busy, slot bool
+	// absent tells that it was looked for and is not here: only a registry can
+	// help.
+	absent bool
 	// moved is when the pull under way began or went on.
 	moved    pod.Moment
 	progress pod.ImageProgress
@@ -66,8 +72,12 @@ func (l *loop) dispatchPull(ps *podState, a plan.Pull) {
 	}
 }
 
+// errAbsent tells that an image is not here and that no registry was asked.
+var errAbsent = errors.New("the image is not present, and it is not its turn to be pulled")
+
 // beginPull begins a pull unless one of that image is under way. It reports
-// false when it has to wait for its turn.
+// false when it has to wait for its turn. What is here already waits for none:
+// without a turn an image is looked for once.
 func (l *loop) beginPull(a plan.Pull) bool {
 	img, now := l.image(a.Image), l.cfg.Now().Moment
 	if img.busy {
@@ -76,16 +86,22 @@ func (l *loop) beginPull(a plan.Pull) bool {
 	if l.storage.removing != "" {
 		return false
 	}
-	if at := l.pullSlot(now); at > now {
+	at := l.pullSlot(now)
+	slot := at <= now
+	if !slot && (a.Policy == corev1.PullAlways || img.absent) {
 		l.pullAt = at
 		return false
 	}
-	img.busy, img.moved = true, now
+	img.busy, img.slot, img.moved = true, slot, now
 	cfg, ended := l.cfg, l.timed(a)
 	l.spawn(func(ctx context.Context) {
-		got, note, err := fetch(ctx, cfg.Images, a, func() { l.send(func(l *loop) { l.pulling(a) }) },
+		got, note, err := fetch(ctx, cfg.Images, a, slot, func() { l.send(func(l *loop) { l.pulling(a) }) },
 			func(p pod.ImageProgress) { l.send(func(l *loop) { l.progress(a.Image, p) }) })
 		l.send(func(l *loop) {
+			if errors.Is(err, errAbsent) {
+				l.absent(a.Image)
+				return
+			}
 			ended(err)
 			l.pulled(a, got, note, err)
 		})
@@ -93,11 +109,24 @@ func (l *loop) beginPull(a plan.Pull) bool {
 	return true
 }
 
+// absent has those ask again that wait for an image that is not here: they wait
+// for a turn now.
+func (l *loop) absent(image string) {
+	img := l.image(image)
+	img.busy, img.absent = false, true
+	for key := range img.waiters {
+		l.dirty[key] = true
+	}
+	for of := range img.fetches {
+		l.restless[of.workload] = true
+	}
+}
+
 // pullSlot returns from when on another pull may begin if none ends before.
 func (l *loop) pullSlot(now pod.Moment) pod.Moment {
 	var idleFrom []pod.Moment
 	for _, img := range l.images {
-		if from := img.moved.Add(idlePull); img.busy && from > now {
+		if from := img.moved.Add(idlePull); img.busy && img.slot && from > now {
 			idleFrom = append(idleFrom, from)
 		}
 	}
@@ -112,7 +141,7 @@ func (l *loop) pullSlot(now pod.Moment) pod.Moment {
 func (l *loop) pullsUnderWay() int {
 	n := 0
 	for _, img := range l.images {
-		if img.busy {
+		if img.busy && img.slot {
 			n++
 		}
 	}
@@ -121,8 +150,9 @@ func (l *loop) pullsUnderWay() int {
 
 // fetch makes an image present by its policy. Always asks the registry; when
 // that fails and the image is present, the present one is used and note says
-// why: a server without its uplink starts what it has.
-func fetch(ctx context.Context, images Images, a plan.Pull, begin func(), progress func(pod.ImageProgress)) (img pod.Image, note string, err error) {
+// why: a server without its uplink starts what it has. Unless it may ask, it
+// fails with errAbsent in place of asking.
+func fetch(ctx context.Context, images Images, a plan.Pull, ask bool, begin func(), progress func(pod.ImageProgress)) (img pod.Image, note string, err error) {
 	present, ok, err := images.Lookup(ctx, a.Image)
 	if err != nil {
 		return img, "", fmt.Errorf("look up image %q: %w", a.Image, err)
@@ -133,6 +163,8 @@ func fetch(ctx context.Context, images Images, a plan.Pull, begin func(), progre
 			"image %q is not present and imagePullPolicy is Never: import it, or allow it to be pulled", a.Image)}
 	case ok && a.Policy != corev1.PullAlways:
 		return present, "", nil
+	case !ask:
+		return img, "", errAbsent
 	}
 	begin()
 	img, err = images.Pull(ctx, a.Image, progress)
@@ -163,13 +195,14 @@ func (l *loop) progress(image string, p pod.ImageProgress) {
 // pulled hands the result of a pull to every pod that waits for it.
 func (l *loop) pulled(a plan.Pull, got pod.Image, note string, err error) {
 	img := l.image(a.Image)
-	img.busy = false
+	img.busy, img.slot, img.absent = false, false, false
 	l.countPull(a, note, err)
 	l.wakeWaiting()
 	waiters, fetches := img.waiters, img.fetches
 	img.waiters, img.fetches = map[pod.Key]plan.Pull{}, map[imageOf]plan.Pull{}
 	if err == nil {
 		img.present = &got
+		delete(l.gone, got.Digest)
 	}
 	l.storage.stale = true
 	for _, key := range sortedKeys(waiters) {
@@ -192,12 +225,28 @@ func (l *loop) pulled(a plan.Pull, got pod.Image, note string, err error) {
 	l.unpublished = true
 }
 
+// imageGone forgets an image that was removed behind podstead's back: who wants
+// to run it has it fetched again.
+func (l *loop) imageGone(digest string) {
+	l.gone[digest] = true
+	l.storage.stale = true
+	for _, img := range l.images {
+		if img.present != nil && img.present.Digest == digest {
+			img.present = nil
+		}
+	}
+	for _, ps := range l.pods {
+		maps.DeleteFunc(ps.resolved, func(_ plan.Name, img pod.Image) bool { return img.Digest == digest })
+	}
+}
+
 // imagesChanged forgets the failures of pulls, since an image may be there
 // now, and what was known to be present, since it may have changed.
 func (l *loop) imagesChanged() {
 	l.storage.stale = true
+	clear(l.gone)
 	for _, img := range l.images {
-		img.present = nil
+		img.present, img.absent = nil, false
 	}
 	for key, ps := range l.pods {
 		for name := range ps.failed {

@@ -275,6 +275,31 @@ func TestPodForAnotherServerWaits(t *testing.T) {
 	})
 }
 
+// TestNodeName: what names this server runs, what names another one does not,
+// pods of manifests and of workloads alike.
+func TestNodeName(t *testing.T) {
+	f := newFake()
+	inBubble(t, f, func(t *testing.T, a *agent.Agent) {
+		on := func(name string) func(*corev1.Pod) { return func(p *corev1.Pod) { p.Spec.NodeName = name } }
+		s := source(desired("here", on("edge")), desired("there", on("core")))
+		s.Objects = []pod.Object{deployment("app:1", func(d *appsv1.Deployment) { d.Spec.Template.Spec.NodeName = "core" })}
+		a.Publish(s)
+		settle(3 * time.Second)
+		expect(t, f, "here/app#1.0")
+		if there, _ := a.Latest().Find(pod.Key{Namespace: "default", Name: "there"}); !strings.Contains(there.Pod.Status.Message, "nodeName is core, this server is edge") {
+			t.Errorf("shown as %+v", there.Pod.Status)
+		}
+		if v := view(t, a); v.Elsewhere != "nodeName is core, this server is edge" {
+			t.Errorf("elsewhere for %q", v.Elsewhere)
+		}
+		s = source()
+		s.Objects = []pod.Object{deployment("app:2", func(d *appsv1.Deployment) { d.Spec.Template.Spec.NodeName = "edge" })}
+		a.Publish(s)
+		settle(3 * time.Second)
+		expectImages(t, f, "app:2×3")
+	})
+}
+
 // Images of a revision to which a rollback or undo would go stay, also when its
 // pods are long gone; those of others don't.
 func TestImagesOfRevisionsAreKept(t *testing.T) {

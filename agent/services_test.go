@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/podstead/podstead/agent"
+	"github.com/podstead/podstead/agent/plan"
 	"github.com/podstead/podstead/agent/plan/service"
 	"github.com/podstead/podstead/pod"
 )
@@ -112,6 +113,67 @@ func TestTrafficStopsBeforeThePod(t *testing.T) {
 			expect(t, f, after)
 		})
 	}
+}
+
+// TestDrainTakesTrafficAwayFirst: in a shutdown and in a drain for good as well
+// no pod is told to stop while Services send it traffic. A critical one has its
+// traffic until it is its turn, and what goes on has it again.
+func TestDrainTakesTrafficAwayFirst(t *testing.T) {
+	critical := func(p *corev1.Pod) { p.Spec.PriorityClassName = "system-node-critical" }
+	for name, drain := range map[string]plan.Drain{"shutdown": shutdown(), "for good": {Reason: "podstead is drained", Remove: true}} {
+		t.Run(name, func(t *testing.T) {
+			f := newFake()
+			inBubble(t, f, func(t *testing.T, a *agent.Agent) {
+				a.Publish(withObjects(source(desired("web", labelled)), serving()))
+				settle(time.Second)
+				f.expectEndpoints(t, "web:80→10.0.0.1:80")
+				from := len(f.calls)
+				if err := a.Drain(t.Context(), drain); err != nil {
+					t.Fatal(err)
+				}
+				expect(t, f, "")
+				f.expectEndpoints(t)
+				network, stop := slices.Index(f.calls[from:], "network"), slices.Index(f.calls[from:], "stop")
+				if network < 0 || stop < network {
+					t.Errorf("calls %q, want the network set before the stop", f.calls[from:])
+				}
+				if drain.Remove {
+					return
+				}
+				a.Resume()
+				settle(time.Second)
+				f.expectEndpoints(t, "web:80→10.0.0.1:80")
+			})
+		})
+	}
+	t.Run("critical", func(t *testing.T) {
+		f := newFake()
+		f.stubborn = true
+		inBubble(t, f, func(t *testing.T, a *agent.Agent) {
+			a.Publish(withObjects(source(desired("dns", labelled, critical), desired("other")), serving()))
+			settle(time.Second)
+			go func() { _ = a.Drain(t.Context(), shutdown()) }()
+			settle(20 * time.Second)
+			f.expectEndpoints(t, "web:80→10.0.0.1:80")
+			settle(15 * time.Second)
+			f.expectEndpoints(t)
+		})
+	})
+	t.Run("a network that can't be set takes half of the time at most", func(t *testing.T) {
+		f := newFake()
+		inBubble(t, f, func(t *testing.T, a *agent.Agent) {
+			a.Publish(withObjects(source(desired("web", labelled)), serving()))
+			settle(time.Second)
+			f.set(func(f *fake) { f.unset = errors.New("nft is gone") })
+			begun := time.Now()
+			if err := a.Drain(t.Context(), plan.Drain{Reason: "the server shuts down", GracePeriod: 4 * time.Second}); err != nil {
+				t.Fatal(err)
+			}
+			if took := time.Since(begun); took < time.Second || took > 3*time.Second {
+				t.Errorf("it took %s", took)
+			}
+		})
+	})
 }
 
 // TestPodsAreNotHeldForever: one of no Service is stopped at once, one whose

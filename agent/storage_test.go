@@ -104,7 +104,7 @@ func TestTheLastGoodImageIsKept(t *testing.T) {
 		if f.gone() != "app:3 app:1" {
 			t.Fatalf("%q is gone, want app:1 too: app:0 is the last good one", f.gone())
 		}
-		want := map[string]pod.RunImages{"app": {Now: "sha256:app:2", Before: "sha256:app:0"}}
+		want := map[string]pod.RunImages{"app": {Now: digestOf("app:2"), Before: digestOf("app:0")}}
 		if got := f.disk.good["default/web"]; got["app"] != want["app"] {
 			t.Errorf("saved %+v, want %+v", got, want)
 		}
@@ -124,7 +124,7 @@ func TestTheLastGoodImageIsKept(t *testing.T) {
 // Before the sources were read nobody knows which pods there are.
 func TestUnreadSourcesKeepImages(t *testing.T) {
 	f := onDisk(90)
-	f.disk.good = map[string]map[string]pod.RunImages{"default/web": {"app": {Now: "sha256:app:1", Before: "sha256:app:0"}}}
+	f.disk.good = map[string]map[string]pod.RunImages{"default/web": {"app": {Now: digestOf("app:1"), Before: digestOf("app:0")}}}
 	inBubble(t, f, func(t *testing.T, a *agent.Agent) {
 		settle(5 * time.Minute)
 		if f.gone() != "app:2 app:3" {
@@ -163,7 +163,7 @@ func TestAPullWaitsForARemoval(t *testing.T) {
 // An image that can't be removed does not keep the others.
 func TestAnImageThatCannotBeRemoved(t *testing.T) {
 	f := onDisk(90)
-	f.disk.locked = map[string]bool{"sha256:app:0": true}
+	f.disk.locked = map[string]bool{digestOf("app:0"): true}
 	inBubble(t, f, func(t *testing.T, a *agent.Agent) {
 		a.Publish(source())
 		settle(4 * time.Minute)

@@ -130,6 +130,12 @@ func (l *loop) observedPod(ws *workloadState, ps *podState, p *workload.Pod) {
 	}
 	seen := plan.See(l.have(ps), st)
 	p.Ready, p.Excused, p.Crashes, p.Troubles = seen.Ready, seen.Excused, seen.Crashes, seen.Troubles
+	p.Images = map[string]string{}
+	for name, c := range ps.latest(ps.newest().Instance.Number) {
+		if c.Image.Digest != "" {
+			p.Images[name] = c.Image.Digest
+		}
+	}
 	switch {
 	case ws.wants(ps.key):
 		// One that was ended for what it did to its disk comes back by itself.

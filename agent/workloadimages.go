@@ -20,7 +20,8 @@ type imageOf struct {
 }
 
 // fetchFor makes the images present that a workload waits for. It starts
-// nothing.
+// nothing. Those that nothing runs are looked for even if they were here: what
+// runs makes way for them, and somebody may have removed them.
 func (l *loop) fetchFor(ws *workloadState, now pod.Moment) {
 	for _, f := range ws.fetch {
 		if failed, did := ws.failed[f.Image]; did {
@@ -30,7 +31,7 @@ func (l *loop) fetchFor(ws *workloadState, now pod.Moment) {
 			}
 		}
 		a := plan.Pull{Image: f.Name, Policy: f.Policy}
-		if img := l.image(f.Name); img.present != nil && a.Policy != corev1.PullAlways {
+		if img := l.image(f.Name); img.present != nil && a.Policy != corev1.PullAlways && l.runs(img.present.Digest) {
 			ws.fetched[f.Image] = workload.Fetched{Present: true}
 			l.restless[ws.key] = true
 			continue
@@ -40,6 +41,18 @@ func (l *loop) fetchFor(ws *workloadState, now pod.Moment) {
 			l.waitingWorkloads[ws.key] = true
 		}
 	}
+}
+
+// runs tells whether a container runs an image.
+func (l *loop) runs(digest string) bool {
+	for _, ps := range l.pods {
+		for _, c := range ps.containers {
+			if c.Live() && c.Image.Digest == digest {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (ws *workloadState) wakeAt(m pod.Moment) {

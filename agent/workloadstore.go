@@ -76,6 +76,7 @@ func (l *loop) saveRecord(ws *workloadState, r *workload.Record, done func(*loop
 			s.busy = false
 			l.restless[key] = true
 			if err == nil {
+				l.gather(key, ws.record, r)
 				ws.record = r
 				s.again, s.failures, s.problem = 0, 0, ""
 			}

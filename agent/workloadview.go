@@ -47,7 +47,7 @@ func (l *loop) viewWorkload(ws *workloadState) {
 func (l *loop) shape(v *pod.WorkloadView, object *pod.Object, st *workload.Status, ws *workloadState) {
 	meta := func(m *metav1.ObjectMeta) {
 		m.UID = pod.ObjectUID(l.cfg.Node.ID, ws.key)
-		m.Generation = st.Generation
+		m.Generation = max(st.Generation, 1) // before the first decision nothing is observed yet
 		m.CreationTimestamp = metav1.NewTime(ws.created())
 		if v.Deleting {
 			now := metav1.NewTime(l.cfg.Now().Wall)
@@ -99,7 +99,7 @@ func revisionViews(r *workload.Record) []pod.RevisionView {
 	views := make([]pod.RevisionView, 0, len(r.Revisions))
 	for i := range r.Revisions {
 		rev := &r.Revisions[i]
-		v := pod.RevisionView{Number: rev.Number, Hash: rev.Hash, Template: rev.Template, Created: rev.Created.Wall, Good: rev.Good}
+		v := pod.RevisionView{Number: rev.Number, Hash: rev.Hash, Template: rev.Template, Created: rev.Created.Wall, Good: rev.Good, Ran: rev.Ran}
 		if f := rev.Failure; f != nil {
 			v.Failure = &pod.RevisionFailure{Reason: string(f.Reason), Message: f.Message, At: f.At.Wall, Pods: f.Pods}
 		}

@@ -83,7 +83,7 @@ func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
 		st.Metrics = s.cfg.Metrics()
 	}
 	for _, source := range snap.Sources {
-		st.Sources = append(st.Sources, Source{SourceState: source, PodCount: len(source.Pods)})
+		st.Sources = append(st.Sources, Source{SourceState: source, Objects: objectsOf(source)})
 	}
 	for _, i := range snap.Images {
 		st.Images = append(st.Images, Image{
@@ -95,6 +95,18 @@ func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
 		st.Pods[v.Pod.Status.Phase]++
 	}
 	writeJSON(w, http.StatusOK, st)
+}
+
+// objectsOf counts what a source has by kind.
+func objectsOf(s pod.SourceState) map[pod.Kind]int {
+	counts := map[pod.Kind]int{}
+	if n := len(s.Pods); n > 0 {
+		counts[pod.KindPod] = n
+	}
+	for i := range s.Objects {
+		counts[s.Objects[i].Kind]++
+	}
+	return counts
 }
 
 // troubleOf tells what people should know about a workload, if there is any.

@@ -150,7 +150,7 @@ func TestDetailsAndStatus(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if status.Node.Name != "edge" || status.Sources[0].PodCount != 3 || status.Images[0].Total != 2 || status.Pods[corev1.PodRunning] != 1 {
+	if status.Node.Name != "edge" || status.Sources[0].Objects[pod.KindPod] != 3 || status.Images[0].Total != 2 || status.Pods[corev1.PodRunning] != 1 {
 		t.Errorf("status is not that of the snapshot: %+v", status)
 	}
 }

@@ -79,10 +79,11 @@ type Node struct {
 	BootID      string              `json:"bootID"`
 }
 
-// Source is a source of manifests and how many pods it wants.
+// Source is a source of manifests and how many objects of each kind it has,
+// those that conflict with others and those for other servers as well.
 type Source struct {
 	pod.SourceState
-	PodCount int `json:"podCount"`
+	Objects map[pod.Kind]int `json:"objects"`
 }
 
 // Image is an image in use or on its way.

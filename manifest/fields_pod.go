@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	noScheduler = "there is no scheduler: nodeSelector and affinity alone decide whether a pod runs here"
+	noScheduler = "there is no scheduler: nodeName, nodeSelector, affinity and tolerations alone decide whether a pod runs here"
 	derived     = "podstead says what it is"
 	laterOn     = "not supported by this version yet"
 	ourLabels   = "compared with the labels that the configuration gives this server: where they don't match, nothing runs"
@@ -53,7 +53,7 @@ func specFields() []Field {
 		refusedReference("serviceAccount", "there are no service accounts, since there is no API server to use them with",
 			"default", ""),
 		ignored("automountServiceAccountToken", "there are no service accounts, so no token is mounted", "false"),
-		ignored("nodeName", noScheduler, ""),
+		supportedNote("nodeName", "what names another server than this one (nodeName in the configuration) does not run here"),
 		supported("hostNetwork"),
 		supported("hostPID", "hostIPC", "shareProcessNamespace", "securityContext"),
 		ignored("imagePullSecrets", "there are no Secrets; credentials of registries belong to podstead's configuration"),

@@ -11,6 +11,10 @@ import (
 // but that the question has to be asked again.
 var ErrUnavailable = errors.New("unavailable")
 
+// ErrImageGone is wrapped by the error of a start when the image was removed,
+// in whole or in part, behind podstead's back: it has to be had anew.
+var ErrImageGone = errors.New("the image is not present any more")
+
 // DiskFull tells whether something failed because there was no room to write.
 // What comes from other processes is known by the kernel's words.
 func DiskFull(err error) bool {

@@ -86,6 +86,9 @@ type RevisionView struct {
 	Created  time.Time               `json:"created"`
 	// Good tells that it can be gone back to.
 	Good bool `json:"good,omitempty"`
+	// Ran are the digests of the images that its containers ran well, by
+	// container; it comes back with these, whatever their tags mean by then.
+	Ran map[string]string `json:"ran,omitempty"`
 	// Failure is set for a revision that failed.
 	Failure *RevisionFailure `json:"failure,omitempty"`
 }
@@ -177,4 +180,7 @@ type Change struct {
 	// Plan says in words what would happen to running pods, and why in this
 	// way.
 	Plan []string `json:"plan,omitempty"`
+	// Problems are what the source of the manifest would refuse: nothing would
+	// change then.
+	Problems []Problem `json:"problems,omitempty"`
 }

@@ -47,6 +47,9 @@ func (r *Runtime) plan(ctx context.Context, q *pod.StartRequest) (*launch, error
 // addImage brings what the spec needs of the image.
 func (r *Runtime) addImage(ctx context.Context, q *pod.StartRequest, in *spec.Input, l *launch) error {
 	info, err := r.info(ctx, q.Image)
+	if isNotFound(err) {
+		return fmt.Errorf("%w: %w", pod.ErrImageGone, err)
+	}
 	if err != nil {
 		return err
 	}

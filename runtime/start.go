@@ -221,7 +221,10 @@ func (r *Runtime) snapshot(ctx context.Context, l *launch) ([]mount.Mount, error
 	if isAlreadyExists(err) {
 		mounts, err = s.Mounts(ctx, l.container.SnapshotKey)
 	}
-	if err != nil {
+	switch {
+	case isNotFound(err):
+		return nil, fmt.Errorf("make a snapshot of image %q: %w: %w", l.record.Image.Ref, pod.ErrImageGone, err)
+	case err != nil:
 		return nil, failed("make a snapshot of image", l.record.Image.Ref, err)
 	}
 	return mounts, nil

@@ -88,13 +88,18 @@ func Critical(p *corev1.Pod) bool {
 }
 
 // halt takes one step to stop what runs of an instance that goes on later: in
-// the order of a termination, within the pod's grace and the deadline.
+// the order of a termination, when no Service sends it traffic any more, within
+// the pod's grace and the deadline.
 func (p *planner) halt(l *life) {
-	h, since := p.want.Halt, p.now
+	h, since, begun := p.want.Halt, p.now, false
 	for i := range l.containers {
 		if c := &l.containers[i]; h.began(c) {
-			since = min(since, c.Stopping.Since.Moment)
+			since, begun = min(since, c.Stopping.Since.Moment), true
 		}
+	}
+	p.Leaving = append(p.Leaving, l.number)
+	if len(l.live()) > 0 && !begun && p.serves(l, h.half()) {
+		return
 	}
 	grace := max(min(l.grace(), h.Deadline.Sub(since)), 0)
 	for _, c := range l.live() {
@@ -111,6 +116,10 @@ func (p *planner) halt(l *life) {
 		}
 	}
 }
+
+// half is when half of the time of a halt is over. So long the end of a pod
+// waits for its traffic at most: the rest is for the pod.
+func (h *Halt) half() pod.Moment { return h.Since.Add(h.Deadline.Sub(h.Since) / 2) }
 
 // began tells whether the stop of a container was begun for this very halt.
 func (h *Halt) began(c *pod.Container) bool {

@@ -40,7 +40,7 @@ func (p *planner) hasImage(l *life, name string, d *pod.Desired) bool {
 // changed name resolves it anew.
 func (p *planner) imageOf(l *life, name string, d *pod.Desired) (pod.Image, bool) {
 	c := pod.ContainerSpec(d.Pod, name)
-	if last := l.latest(name); last != nil && last.Image.Digest != "" {
+	if last := l.latest(name); last != nil && last.Image.Digest != "" && !p.have.Gone[last.Image.Digest] {
 		if s := last.Spec(); s != nil && s.Image == c.Image {
 			return last.Image, true
 		}

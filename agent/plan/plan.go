@@ -91,6 +91,9 @@ type Have struct {
 	Sandboxes  []pod.Sandbox
 	// Images are images known to be present, by name as in the manifest.
 	Images map[string]pod.Image
+	// Gone are the digests of images that were found to be removed, and are to
+	// be had anew.
+	Gone map[string]bool
 	// Resolved are images that were fetched for one instance of this pod.
 	Resolved map[Name]pod.Image
 	// Failed holds the failures of operations, by Action.Name.

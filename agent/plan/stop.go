@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -14,6 +15,9 @@ import (
 // longer than spec.activeDeadlineSeconds. It is kept with them, so that the
 // verdict stands after a restart of anything.
 const ReasonDeadline = "DeadlineExceeded"
+
+// never is a moment that does not come.
+const never = pod.Moment(math.MaxInt64)
 
 // unkillable is how long after a SIGKILL a process that still lives is
 // reported.
@@ -32,7 +36,7 @@ func (p *planner) end(l *life, reason string) {
 	since, grace := p.now, l.grace()
 	if c := l.condemned(); c != nil {
 		since, grace = c.Since.Moment, c.Grace
-	} else if p.serves(l) {
+	} else if p.serves(l, never) {
 		return
 	}
 	deadline := since.Add(grace)
@@ -44,9 +48,10 @@ func (p *planner) end(l *life, reason string) {
 
 // serves tells whether an instance has to wait for its end until no Service
 // sends it traffic any more. What breaks the network must not keep pods alive,
-// so it waits only so long.
-func (p *planner) serves(l *life) bool {
+// so it waits only so long, and not beyond latest.
+func (p *planner) serves(l *life, latest pod.Moment) bool {
 	until, serving := p.have.Serving[l.number]
+	until = min(until, latest)
 	if !serving || p.now >= until {
 		return false
 	}

@@ -168,7 +168,7 @@ func readyPods(h *harness.Host, label, value string, n int, image string) error 
 			continue
 		}
 		found++
-		if s := p.Status.ContainerStatuses; len(s) != 1 || !s[0].Ready || !strings.HasSuffix(s[0].Image, image) {
+		if s := p.Status.ContainerStatuses; len(s) != 1 || !s[0].Ready || !strings.HasSuffix(imageOf(p), image) {
 			return fmt.Errorf("pod %s is not ready with %s: %+v", p.Name, image, s)
 		}
 	}

@@ -74,6 +74,13 @@ func addVersions(t *testing.T, h *harness.Host, versions ...string) {
 	}
 }
 
+// imageOf is the image of a pod by its tag; one that is gone back to has its
+// digest as well.
+func imageOf(p corev1.Pod) string {
+	tag, _, _ := strings.Cut(p.Spec.Containers[0].Image, "@")
+	return tag
+}
+
 // podsOf are the pods of a workload.
 func podsOf(h *harness.Host, name string) []corev1.Pod {
 	var list []corev1.Pod
@@ -105,7 +112,7 @@ func rolled(h *harness.Host, name, version string, n int, watch ...func([]corev1
 		}
 		text, there := "", 0
 		for _, p := range pods {
-			image := p.Spec.Containers[0].Image
+			image := imageOf(p)
 			text += fmt.Sprintf(" %s %s ready %v,", p.Name, image, isReady(p))
 			if image == versionOf(version) && isReady(p) {
 				there++

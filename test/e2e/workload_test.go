@@ -20,7 +20,7 @@ func TestDeploymentIsRolledToANewVersion(t *testing.T) {
 	web := rollout{name: "web", version: "1", replicas: 3, watch: 1}
 	web.write(h)
 	for _, p := range rolled(h, "web", "1", 3) {
-		if owner := metav1.GetControllerOf(&p); owner == nil || owner.Kind != "ReplicaSet" || !strings.HasPrefix(p.Name, owner.Name+"-") {
+		if owner := metav1.GetControllerOf(&p); owner == nil || owner.Kind != "ReplicaSet" || owner.Name != "web-"+p.Labels["pod-template-hash"] || !strings.HasPrefix(p.Name, owner.Name+"-") {
 			t.Errorf("pod %s belongs to %+v", p.Name, owner)
 		}
 	}
@@ -99,7 +99,7 @@ func TestVersionThatCrashesIsRolledBack(t *testing.T) {
 	h.Write("web.yaml", "# again\n"+bad.yaml())
 	for begun := time.Now(); time.Since(begun) < 5*time.Second; time.Sleep(50 * time.Millisecond) {
 		for _, p := range podsOf(h, "web") {
-			if p.Spec.Containers[0].Image != versionOf("1") {
+			if imageOf(p) != versionOf("1") {
 				t.Fatalf("pod %s tries it again", p.Name)
 			}
 		}

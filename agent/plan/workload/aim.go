@@ -131,16 +131,16 @@ func (r *decider) protects(hash string) bool {
 func (r *decider) imagesOf(rev *Revision) gate {
 	var missing, problems []string
 	for _, c := range containers(&rev.Template.Spec) {
-		image := Image{Name: c.Image, Revision: rev.Hash}
+		image := Image{Name: r.imageName(rev, c), Revision: rev.Hash}
 		f := r.have.Images[image]
 		if f.Present || r.fetches(image) {
 			continue
 		}
 		r.Fetch = append(r.Fetch, Fetch{Image: image, Policy: r.pullPolicy(rev, c), Secrets: rev.Template.Spec.ImagePullSecrets})
 		if f.Problem != "" {
-			problems = append(problems, fmt.Sprintf("image %s can't be had: %s", c.Image, f.Problem))
+			problems = append(problems, fmt.Sprintf("image %s can't be had: %s", image.Name, f.Problem))
 		} else {
-			missing = append(missing, fmt.Sprintf("image %s is fetched first", c.Image))
+			missing = append(missing, fmt.Sprintf("image %s is fetched first", image.Name))
 		}
 	}
 	return gate{open: len(missing)+len(problems) == 0, bad: len(problems) > 0, why: strings.Join(append(problems, missing...), "; ")}

@@ -168,6 +168,7 @@ func (r *decider) rollOut() {
 			break
 		}
 	}
+	r.noteRan()
 	r.prune()
 }
 
@@ -232,7 +233,7 @@ func (r *decider) end(m *member, why string) {
 func (r *decider) add(hash string) {
 	owner := r.object.ObjectKey
 	for index := 0; ; index++ {
-		key := pod.Key{Namespace: r.meta.Namespace, Name: podName(owner, hash, index)}
+		key := pod.Key{Namespace: r.meta.Namespace, Name: PodName(owner, hash, index)}
 		if name := key.Name; !r.used[name] && !r.have.Others[key] {
 			r.used[name] = true
 			r.members = append(r.members, &member{Pod: Pod{Key: key, Revision: hash}})

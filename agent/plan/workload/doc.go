@@ -19,7 +19,8 @@
 //     it can be had, or the last good one when that failed.
 //   - order.go: start-first or stop-first, from the facts.
 //   - roll.go: which pods are added and ended now.
-//   - pull.go: which pods and fetches may ask a registry.
+//   - ran.go, pull.go: which images a revision runs that is gone back to, and
+//     which pods and fetches may ask a registry.
 //   - judge.go: how far the rollout came, and whether it failed.
 //   - following.go: the decision made again on its own outcome.
 //   - status.go and words.go: what people see.
@@ -57,9 +58,12 @@
 //     one: not when the manifest comes back to it, and not by undo. Restart
 //     makes another revision of the same template, so it is tried once more. A
 //     rollback is not judged: what ails the last good one too lies elsewhere.
-//     It asks no registry, with imagePullPolicy Always either, if the images
-//     are here: its pods have IfNotPresent. So it is for undo, but not for a
-//     manifest that comes back to a good revision.
+//     It runs the very images that the good one ran, by their digests, whatever
+//     their tags mean by then, and asks no registry for those that are here,
+//     with imagePullPolicy Always either: its pods have IfNotPresent. One that
+//     is gone and can't be had again is waited for; nothing else is run in its
+//     place. So it is for undo, but not for a manifest that comes back to a
+//     good revision.
 //  6. What people change against the manifest holds until its spec changes.
 //     Restarting is no difference that could be taken back: the restarted pods
 //     stay.

@@ -47,6 +47,7 @@ func TestEndedPodOpensAGate(t *testing.T) {
 	f.surge, f.missing = "1", "0"
 	w := good(t, f)
 	delete(w.local, "app:0")
+	delete(w.local, "app:0@sha256:1")
 	w.absent["app:0"], w.absent["app:2"] = true, true
 	w.behaviours["app:1"] = behaviour{never: true, crash: 4 * time.Second}
 	f.image = "app:1"

@@ -83,6 +83,9 @@ type Pod struct {
 	// Desired is the pod as it is wanted, or as it was recorded where only
 	// that is known; nil if its record can't be read.
 	Desired *pod.Desired
+	// Images are the digests of the images that its containers run or ran last,
+	// by container.
+	Images map[string]string
 	// Stopping tells that it is not wanted any more, or was told to stop.
 	Stopping bool
 	// Ready is since when it is ready; zero while it is not.

@@ -144,6 +144,17 @@ func (w *world) apart(h *workload.Have, rec *workload.Record, n int) bool {
 	})
 }
 
+// imageOf is the image that pods of a revision are to have: with the digest
+// that it ran where it was good and another one is wanted, or an undo led to it.
+func imageOf(d *workload.Decision, rev *workload.Revision) string {
+	name, digest := rev.Template.Spec.Containers[0].Image, rev.Ran["app"]
+	superseded := d.Status.Wanted != 0 && d.Status.Wanted != rev.Number
+	if rev.Good && digest != "" && (superseded || d.Record.Drift.Undo == rev.Hash) {
+		name += "@" + digest
+	}
+	return name
+}
+
 func asPod(rev *workload.Revision) *corev1.Pod { return &corev1.Pod{Spec: rev.Template.Spec} }
 
 // judgeNew: no pod beside one that it can't be beside, none of a revision that
@@ -170,6 +181,9 @@ func (w *world) judgeNew(h *workload.Have, d *workload.Decision, n int) {
 			}
 		}
 		rev := d.Record.Revision(hash)
+		if rev != nil && o.Pod.Spec.Containers[0].Image != imageOf(d, rev) {
+			w.violate("%s gets image %s, not %s", o.Key, o.Pod.Spec.Containers[0].Image, imageOf(d, rev))
+		}
 		if rev != nil && w.failed[templateKey(rev.Template.Spec, rev.Template.Annotations)] && !w.ruling.keep && h.Record != nil && hash != h.Record.Target && lastGood(h.Record) != nil {
 			w.violate("%s is started, whose revision failed before", o.Key)
 		}
@@ -201,7 +215,7 @@ func (w *world) judgeEnded(h *workload.Have, d *workload.Decision, n int) {
 		if !gone || target == nil || p.Revision == target.Hash || live > n+surge || fresh >= n || w.paused(d.Record) {
 			continue
 		}
-		image := workload.Image{Name: target.Template.Spec.Containers[0].Image, Revision: target.Hash}
+		image := workload.Image{Name: imageOf(d, target), Revision: target.Hash}
 		if !h.Images[image].Present {
 			w.violate("%s ends for %s, which is not here", p.Key, image.Name)
 		}

@@ -99,7 +99,7 @@ func randomForm(t *rapid.T, kind pod.Kind) form {
 // disturb does one of the things that happen to a workload.
 func disturb(t *rapid.T, w *world) {
 	switch event := rapid.SampledFrom([]string{
-		"manifest", "manifest", "manifest", "image", "image", "image", "image", "crash", "vanish", "registry", "registry",
+		"manifest", "manifest", "manifest", "image", "image", "image", "image", "tag", "crash", "vanish", "registry", "registry",
 		"command", "command", "command", "hang", "restart", "record", "reboot", "runtime", "keep", "gone", "elsewhere", "nothing",
 	}).Draw(t, "event"); event {
 	case "manifest":
@@ -108,6 +108,8 @@ func disturb(t *rapid.T, w *world) {
 		f := w.form
 		f.image = rapid.SampledFrom(images).Draw(t, "image")
 		w.set(f)
+	case "tag":
+		w.means[rapid.SampledFrom(images).Draw(t, "tag")] = fmt.Sprintf("sha256:%d", rapid.IntRange(1, 3).Draw(t, "digest"))
 	case "crash", "vanish":
 		if len(w.pods) == 0 {
 			return

@@ -81,10 +81,10 @@ func templateHash(owner pod.ObjectKey, t *corev1.PodTemplateSpec, salt int) stri
 // replicaSetName names the ReplicaSet of a Deployment's revision.
 func replicaSetName(owner, hash string) string { return owner + "-" + hash }
 
-// podName is the name of a workload's index-th pod of a revision. Different
+// PodName is the name of a workload's index-th pod of a revision. Different
 // indices have different names; the suffix looks like a random one, as people
 // know it, and is none.
-func podName(owner pod.ObjectKey, hash string, index int) string {
+func PodName(owner pod.ObjectKey, hash string, index int) string {
 	base := cut(owner.Name, maxName-suffixLength-1)
 	if owner.Kind == pod.KindDeployment {
 		base = replicaSetName(cut(owner.Name, maxName-suffixLength-hashLength-2), hash)
@@ -115,7 +115,7 @@ func (r *decider) build(rev *Revision, name string) *pod.Desired {
 		p.Annotations = with(p.Annotations, RevisionAnnotation, strconv.FormatInt(rev.Number, 10))
 	}
 	if r.returns(rev) {
-		pullNothing(p)
+		asBefore(p, rev)
 	}
 	key := pod.Key{Namespace: p.Namespace, Name: name}
 	return &pod.Desired{Key: key, Pod: p, Origin: r.object.Origin}

@@ -31,8 +31,6 @@ func (r *decider) orderOf(rev *Revision) order {
 	switch why := r.apart(rev); {
 	case why != "":
 		return order{missing: r.n, apart: true, inTurn: true, why: "stop-first: " + why}
-	case r.awaitsHand():
-		o.why = "stop-first: its update strategy is OnDelete, so the pod stays until podstead rollout restart replaces it"
 	case o.surge == 0:
 		o.why = fmt.Sprintf("stop-first: maxSurge is 0, so up to %s at a time", plural(o.missing, "pod makes way", "pods make way"))
 	case r.tight(rev, o):
@@ -142,6 +140,8 @@ func (r *decider) tight(rev *Revision, o order) bool {
 		switch {
 		case p.Stopping:
 			return false
+		case p.Revision == rev.Hash && p.Blocked != "":
+			continue // it waits for that very room
 		case p.Revision == rev.Hash && p.Ready.IsZero():
 			return false
 		case p.Revision == rev.Hash:

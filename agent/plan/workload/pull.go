@@ -9,13 +9,20 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// alwaysPullAnnotation names the containers of a pod that have imagePullPolicy
-// Always in its template and IfNotPresent in the pod.
-const alwaysPullAnnotation = "rollout.podstead.dev/always-pull"
+// What pods of a revision that is gone back to have otherwise than in its
+// template.
+const (
+	// alwaysPullAnnotation names the containers that have imagePullPolicy
+	// Always in the template and IfNotPresent in the pod.
+	alwaysPullAnnotation = "rollout.podstead.dev/always-pull"
+	// pinnedAnnotation names those of which the image has its digest behind its
+	// name in the pod alone.
+	pinnedAnnotation = "rollout.podstead.dev/pinned-images"
+)
 
 // returns tells whether a revision was good before and is gone back to, by
-// itself or by undo. It waits for no registry then: its images ran here, and
-// what is present suffices.
+// itself or by undo. It runs the very images that it ran, and waits for no
+// registry if they are present.
 func (r *decider) returns(rev *Revision) bool {
 	return rev.Good && (rev.Hash == r.rec.Drift.Undo || r.declared != "" && rev.Hash != r.declared)
 }
@@ -28,19 +35,26 @@ func (r *decider) pullPolicy(rev *Revision, c *corev1.Container) corev1.PullPoli
 	return c.ImagePullPolicy
 }
 
-// pullNothing has a pod start from the images that are here.
-func pullNothing(p *corev1.Pod) {
+// asBefore has a pod run what its revision ran, from the images that are here.
+func asBefore(p *corev1.Pod, rev *Revision) {
 	spec := p.Spec.DeepCopy()
-	var names []string
+	var always, pinned []string
 	for _, c := range containers(spec) {
 		if c.ImagePullPolicy == corev1.PullAlways {
 			c.ImagePullPolicy = corev1.PullIfNotPresent
-			names = append(names, c.Name)
+			always = append(always, c.Name)
+		}
+		if image := rev.ranImage(c); image != c.Image {
+			c.Image = image
+			pinned = append(pinned, c.Name)
 		}
 	}
-	if len(names) > 0 {
-		p.Spec = *spec
-		p.Annotations = with(p.Annotations, alwaysPullAnnotation, strings.Join(names, ","))
+	p.Spec = *spec
+	if len(always) > 0 {
+		p.Annotations = with(p.Annotations, alwaysPullAnnotation, strings.Join(always, ","))
+	}
+	if len(pinned) > 0 {
+		p.Annotations = with(p.Annotations, pinnedAnnotation, strings.Join(pinned, ","))
 	}
 }
 
@@ -50,14 +64,20 @@ func templateOf(p *corev1.Pod, hashLabel string) *corev1.PodTemplateSpec {
 	t.Labels, t.Annotations = maps.Clone(p.Labels), maps.Clone(p.Annotations)
 	delete(t.Labels, hashLabel)
 	delete(t.Annotations, RevisionAnnotation)
-	if changed, is := t.Annotations[alwaysPullAnnotation]; is {
-		delete(t.Annotations, alwaysPullAnnotation)
-		t.Spec = *p.Spec.DeepCopy()
+	change := func(annotation string, back func(*corev1.Container)) {
+		names, is := t.Annotations[annotation]
+		if !is {
+			return
+		}
+		delete(t.Annotations, annotation)
+		t.Spec = *t.Spec.DeepCopy()
 		for _, c := range containers(&t.Spec) {
-			if slices.Contains(strings.Split(changed, ","), c.Name) {
-				c.ImagePullPolicy = corev1.PullAlways
+			if slices.Contains(strings.Split(names, ","), c.Name) {
+				back(c)
 			}
 		}
 	}
+	change(alwaysPullAnnotation, func(c *corev1.Container) { c.ImagePullPolicy = corev1.PullAlways })
+	change(pinnedAnnotation, func(c *corev1.Container) { c.Image, _, _ = strings.Cut(c.Image, "@") })
 	return t
 }

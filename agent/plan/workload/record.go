@@ -43,6 +43,10 @@ type Revision struct {
 	// Good tells that it ran ready with all its pods through its watch
 	// window: it can be gone back to.
 	Good bool `json:"good,omitempty"`
+	// Ran are the digests of the images that its containers ran well, by
+	// container: by the time that it comes back a tag may mean another image.
+	// Of a revision that was never good there are none.
+	Ran map[string]string `json:"ran,omitempty"`
 	// Failure is set for a revision that failed: it is not tried again while
 	// there is a good one.
 	Failure *Failure `json:"failure,omitempty"`
@@ -149,6 +153,22 @@ func (r *Record) Revision(hash string) *Revision {
 	return nil
 }
 
+// Hashes name the revisions. A kind that replaces no pods has one without a
+// name.
+func (r *Record) Hashes() []string {
+	if HashLabel(r.Manifest.Kind) == "" {
+		return []string{""}
+	}
+	hashes := make([]string, len(r.Revisions))
+	for i := range r.Revisions {
+		hashes[i] = r.Revisions[i].Hash
+	}
+	return hashes
+}
+
+// Has tells whether a revision is among them. A nil record has none.
+func (r *Record) Has(hash string) bool { return r != nil && slices.Contains(r.Hashes(), hash) }
+
 // good is the latest good revision; nil if there is none.
 func (r *Record) good() *Revision {
 	for i := len(r.Revisions) - 1; i >= 0; i-- {
@@ -157,25 +177,6 @@ func (r *Record) good() *Revision {
 		}
 	}
 	return nil
-}
-
-// Images are the names of those that have to stay: of the revision that pods
-// are made of, of those that wait or are wanted instead, and of those to which
-// a rollback or undo would go.
-func (r *Record) Images() []string {
-	kept := []*Revision{r.Revision(r.Target), r.Revision(r.Held.Revision), r.Revision(r.Drift.Undo), r.good(), r.before()}
-	var names []string
-	for _, rev := range kept {
-		if rev == nil {
-			continue
-		}
-		for _, c := range containers(&rev.Template.Spec) {
-			if !slices.Contains(names, c.Image) {
-				names = append(names, c.Image)
-			}
-		}
-	}
-	return names
 }
 
 // before is the latest revision that did not fail and is neither the target

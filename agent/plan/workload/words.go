@@ -111,5 +111,9 @@ func (r *decider) replaces(rev *Revision) bool {
 }
 
 func (r *decider) replacement(rev *Revision) []string {
+	if r.awaitsHand() {
+		return []string{fmt.Sprintf("%s does not replace what runs by itself: the update strategy is OnDelete, so the pod stays until podstead rollout restart replaces it, then %s",
+			r.describe(rev), r.orderOf(rev).why)}
+	}
 	return []string{fmt.Sprintf("%s replaces what runs, %s", r.describe(rev), r.orderOf(rev).why)}
 }

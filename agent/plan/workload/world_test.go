@@ -41,8 +41,11 @@ type world struct {
 	// While it hangs it never answers.
 	absent, local map[string]bool
 	hangs         bool
-	fetched       map[workload.Image]workload.Fetched
-	fetching      map[workload.Image]pod.Moment
+	// means is what tags mean in the registry, here what they mean on this
+	// server; one that is not in it means "sha256:1".
+	means, here map[string]string
+	fetched     map[workload.Image]workload.Fetched
+	fetching    map[workload.Image]pod.Moment
 	// capacity is how many pods fit; 0 for no limit.
 	capacity int
 	taken    []workload.Taken
@@ -62,6 +65,7 @@ func newWorld(f form) *world {
 	w := &world{
 		settings: workload.DefaultSettings(), now: pod.Moment(time.Hour),
 		behaviours: map[string]behaviour{}, absent: map[string]bool{}, local: map[string]bool{},
+		means: map[string]string{}, here: map[string]string{},
 		fetched: map[workload.Image]workload.Fetched{}, fetching: map[workload.Image]pod.Moment{},
 		grace: 5 * time.Second, failed: map[string]bool{},
 	}
@@ -95,6 +99,9 @@ func (w *world) have() workload.Have {
 		o := workload.Pod{
 			Key: p.desired.Key, Revision: p.revision, Desired: p.desired, Stopping: p.stopping,
 			Ready: p.ready, Crashes: p.crashes, Blocked: p.blocked,
+		}
+		if p.digest != "" {
+			o.Images = map[string]string{"app": p.digest}
 		}
 		if p.unreadable {
 			o.Desired = nil
@@ -197,7 +204,7 @@ func (w *world) carryOut(d *workload.Decision) bool {
 			w.fetched[f.Image] = workload.Fetched{Present: true}
 			continue
 		}
-		if _, under := w.fetching[f.Image]; !under && !w.hangs && (w.fetched[f.Image].Problem == "" || !w.absent[f.Name]) {
+		if _, under := w.fetching[f.Image]; !under && !w.hangs && (w.fetched[f.Image].Problem == "" || !w.absent[tagOf(f.Name)]) {
 			w.fetching[f.Image] = w.now.Add(3 * time.Second)
 		}
 	}

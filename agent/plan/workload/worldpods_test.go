@@ -1,7 +1,9 @@
 package workload_test
 
 import (
+	"cmp"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -31,6 +33,7 @@ type simPod struct {
 	what                happening
 	blocked             string
 	unreadable, ailment bool
+	digest              string // of the image that it runs
 }
 
 type happening int
@@ -43,7 +46,41 @@ const (
 	isGone
 )
 
-func (p *simPod) image() string { return p.desired.Pod.Spec.Containers[0].Image }
+// name is that of its image as it is wanted, image the same without a digest.
+func (p *simPod) name() string  { return p.desired.Pod.Spec.Containers[0].Image }
+func (p *simPod) image() string { return tagOf(p.name()) }
+
+func (p *simPod) asks() bool {
+	return p.desired.Pod.Spec.Containers[0].ImagePullPolicy == corev1.PullAlways
+}
+
+func tagOf(name string) string {
+	tag, _, _ := strings.Cut(name, "@")
+	return tag
+}
+
+// pull brings an image and returns its digest. It stays when its tag moves.
+func (w *world) pull(name string) string {
+	tag, digest, exact := strings.Cut(name, "@")
+	if !exact {
+		digest = cmp.Or(w.means[tag], "sha256:1")
+		w.here[tag], w.local[tag] = digest, true
+	}
+	w.local[tag+"@"+digest] = true
+	return digest
+}
+
+// resolve is the digest of an image that a pod starts with.
+func (w *world) resolve(p *simPod) string {
+	tag, digest, exact := strings.Cut(p.name(), "@")
+	switch {
+	case exact && w.local[p.name()]:
+		return digest
+	case !exact && w.local[tag] && (!p.asks() || w.hangs || w.absent[tag]):
+		return cmp.Or(w.here[tag], "sha256:1")
+	}
+	return w.pull(p.name())
+}
 
 func (p *simPod) port() int32 {
 	if ports := p.desired.Pod.Spec.Containers[0].Ports; len(ports) > 0 {
@@ -69,9 +106,9 @@ func (w *world) admit() bool {
 		}
 		before := p.blocked
 		switch {
-		case w.hangs && (!w.local[p.image()] || p.desired.Pod.Spec.Containers[0].ImagePullPolicy == corev1.PullAlways):
+		case w.hangs && (!w.local[p.name()] || p.asks()):
 			p.blocked = "the registry does not answer"
-		case w.absent[p.image()] && !w.local[p.image()]:
+		case w.absent[p.image()] && !w.local[p.name()]:
 			p.blocked = "image can't be pulled"
 		case w.capacity > 0 && running >= w.capacity:
 			p.blocked = "no room"
@@ -79,7 +116,7 @@ func (w *world) admit() bool {
 			p.blocked = "host port is taken"
 		default:
 			p.blocked, p.admitted = "", true
-			w.local[p.image()] = true
+			p.digest = w.resolve(p)
 			running++
 			ports[p.port()] = true
 			w.start(p)
@@ -134,11 +171,11 @@ func (w *world) happen() {
 			continue
 		}
 		delete(w.fetching, image)
-		if w.absent[image.Name] {
+		if w.absent[tagOf(image.Name)] {
 			w.fetched[image] = workload.Fetched{Problem: "not found"}
 		} else {
 			w.fetched[image] = workload.Fetched{Present: true}
-			w.local[image.Name] = true
+			w.pull(image.Name)
 		}
 	}
 	w.admit()

@@ -65,6 +65,16 @@ func (a *App) diff(ctx context.Context, files []string) (changed bool, err error
 	if err != nil {
 		return false, err
 	}
+	var problems []pod.Problem
+	for i := range changes {
+		problems = append(problems, changes[i].Problems...)
+	}
+	if len(problems) > 0 {
+		for _, p := range problems {
+			fmt.Fprintf(a.Err, "%s\n  %s\n", printer.Clean(p.String()), printer.Clean(p.Consequence))
+		}
+		return false, exitStatus(exitDiffFailed)
+	}
 	for i := range changes {
 		differs, err := a.showChange(&changes[i], changed)
 		if err != nil {
@@ -78,7 +88,7 @@ func (a *App) diff(ctx context.Context, files []string) (changed bool, err error
 // parse reads manifests as a source would; what is wrong with them is written
 // as check does.
 func (a *App) parse(paths []string) ([]pod.Object, error) {
-	// What the source of the manifests would refuse is not known here.
+	// What the source of the manifests refuses is known to podstead.
 	level := policy.Level{PodSecurity: "privileged"}
 	files, problems := a.readManifests(paths)
 	problems = append(problems, intake.Check(files, level)...)

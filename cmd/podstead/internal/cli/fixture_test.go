@@ -37,6 +37,7 @@ func host() pod.Snapshot {
 			Warnings: []string{"memory can't be limited here"}},
 		Sources: []pod.SourceState{
 			{Name: "files", Kind: "directory", Location: "/m", Synced: true, LastSuccess: noon.Add(-4 * time.Second), Pods: make([]pod.Desired, 3),
+				Objects:  []pod.Object{{ObjectKey: pod.ObjectKey{Kind: pod.KindDeployment}}, {ObjectKey: pod.ObjectKey{Kind: pod.KindService}}},
 				Problems: []pod.Problem{brokenCrash()}},
 			{Name: "fleet", Kind: "url", Location: "https://fleet/pods", Error: "no answer within 10s", ErrorReason: "timeout", Held: []pod.ObjectKey{{Kind: pod.KindPod, Key: pod.Key{Name: "a"}}, {Kind: pod.KindPod, Key: pod.Key{Name: "b"}}}},
 		},

@@ -63,6 +63,9 @@ func compare(objects []pod.Object) ([]pod.Change, error) {
 		switch {
 		case o.Name == "broken":
 			return nil, errors.New("nothing is known yet")
+		case o.Name == "forbidden":
+			c.Problems = []pod.Problem{{Origin: o.Origin, Severity: pod.Error, Reason: pod.ReasonPolicy, Field: "spec.hostNetwork",
+				Message: "is not allowed by Pod Security level baseline", Consequence: "the source would refuse it, and what runs would stay"}}
 		case o.Name == "api":
 			c.Verb, c.Before = "unchanged", o
 		case o.Kind == pod.KindDeployment:

@@ -63,7 +63,7 @@ func writeStatus(w io.Writer, s *api.Status, now time.Time) error {
 		pods += fmt.Sprintf("; for %s they are stopped: %s", printer.Age(s.Draining.Since, now), printer.Clean(s.Draining.Reason))
 	}
 	fmt.Fprintf(t, "Pods:\t%s\n", pods)
-	fmt.Fprintf(t, "Workloads:\t%s\n", workloadsText(s.Workloads))
+	fmt.Fprintf(t, "Workloads:\t%s\n", kindsText(s.Workloads))
 	fmt.Fprintf(t, "Services:\t%d\n", s.Services)
 	fmt.Fprintf(t, "Requested:\t%s\n", requestedText(s))
 	writeDisk(t, s.Disk)
@@ -200,10 +200,10 @@ func writeSources(w io.Writer, sources []api.Source, now time.Time) error {
 		if !s.LastSuccess.IsZero() {
 			read = printer.Age(s.LastSuccess, now) + " ago"
 		}
-		rows = append(rows, []string{s.Name, s.Kind, fmt.Sprint(s.PodCount), fmt.Sprint(len(s.Problems)), read, s.Location})
+		rows = append(rows, []string{s.Name, s.Kind, kindsText(s.Objects), fmt.Sprint(len(s.Problems)), read, s.Location})
 	}
 	fmt.Fprintln(w)
-	if err := printer.NewTable(w, []string{"SOURCE", "KIND", "PODS", "PROBLEMS", "LAST READ", "LOCATION"}).Write(rows); err != nil {
+	if err := printer.NewTable(w, []string{"SOURCE", "KIND", "OBJECTS", "PROBLEMS", "LAST READ", "LOCATION"}).Write(rows); err != nil {
 		return err
 	}
 	for _, s := range sources {

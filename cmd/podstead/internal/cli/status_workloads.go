@@ -10,8 +10,8 @@ import (
 	"github.com/podstead/podstead/pod"
 )
 
-// workloadsText counts workloads by kind, in the order of "get all".
-func workloadsText(counts map[pod.Kind]int) string {
+// kindsText counts objects by kind, in the order of "get all".
+func kindsText(counts map[pod.Kind]int) string {
 	total := 0
 	var parts []string
 	for _, k := range kinds {

@@ -193,7 +193,7 @@ func (d *daemon) buildAPI(cfg *config.Configuration) error {
 	}
 	d.api = api.New(api.Config{
 		Socket: cfg.Socket, GroupID: group, Version: d.options.Version, NodeInfo: nodeInfo(), Configuration: d.config.State, Reload: d.reload, Metrics: d.metricsStatus,
-		Snapshots: d.agent, Control: d.agent, Executor: executor{d.runtime}, PortForwarder: forwarder{d.network}, Stats: stats{d.cgroups}, NodeStats: nodeStats{"/proc"}, Probes: d.probes, Logs: logReader{},
+		Snapshots: d.agent, Control: control{d.agent, func() []config.Source { return d.config.running().Sources }}, Executor: executor{d.runtime}, PortForwarder: forwarder{d.network}, Stats: stats{d.cgroups}, NodeStats: nodeStats{"/proc"}, Probes: d.probes, Logs: logReader{},
 	})
 	return nil
 }

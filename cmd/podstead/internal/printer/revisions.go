@@ -3,6 +3,8 @@ package printer
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -25,9 +27,38 @@ func HistoryRow(d *api.Workload, r *pod.RevisionView, now time.Time) []string {
 	cause, images := "", none
 	if r.Template != nil {
 		cause = r.Template.Annotations[changeCause]
-		images = templateCells(r.Template, nil)[1]
+		images = revisionImages(r)
 	}
 	return []string{fmt.Sprint(r.Number), orNone(oneLine(cause)), revisionStatus(d, r), Age(r.Created, now), images}
+}
+
+// shortDigest is how many digits of a digest tell images apart for people.
+const shortDigest = 12
+
+// revisionImages are the images of a revision's containers, with the first
+// digits of what they ran well: it comes back with these.
+func revisionImages(r *pod.RevisionView) string {
+	var images []string
+	for i := range r.Template.Spec.Containers {
+		c := &r.Template.Spec.Containers[i]
+		image := c.Image
+		if algorithm, digits, ok := strings.Cut(r.Ran[c.Name], ":"); ok && !strings.Contains(image, "@") {
+			image += "@" + algorithm + ":" + digits[:min(shortDigest, len(digits))]
+		}
+		images = append(images, image)
+	}
+	return strings.Join(images, ",")
+}
+
+// ran lists the images that a revision's containers ran well.
+func (p *page) ran(r *pod.RevisionView) {
+	if len(r.Ran) == 0 {
+		return
+	}
+	p.printf(0, "Images It Ran (a rollback runs the same):\n")
+	for _, name := range slices.Sorted(maps.Keys(r.Ran)) {
+		p.line(1, name, r.Ran[name])
+	}
 }
 
 // revisionStatus says in a few words what became of a revision.
@@ -127,6 +158,7 @@ func DescribeRevision(w io.Writer, r *pod.RevisionView, now time.Time) error {
 	if r.Template != nil {
 		p.template(r.Template)
 	}
+	p.ran(r)
 	if r.Failure != nil {
 		p.printf(0, "Failure of Revision %d:\n", r.Number)
 		p.failure(1, r.Failure)

@@ -5,15 +5,14 @@ import (
 	"sync"
 )
 
-// maxHistory bounds the pods whose number is kept beyond what is saved.
-const maxHistory = 10_000
-
 // History keeps the newest instance number of each pod. Its methods may be
 // called from any goroutine.
 type History struct {
-	mu    sync.Mutex
-	file  *File[map[string]int]
-	saved map[string]int
+	mu   sync.Mutex
+	file *File[map[string]int]
+	// saved is what the file has, version that of it.
+	saved   map[string]int
+	version int
 }
 
 // NewHistory returns the history at a path.
@@ -32,21 +31,17 @@ func (h *History) Load() (map[string]int, error) {
 	return numbers, err
 }
 
-// Save makes numbers durable, and does nothing if they are. Numbers only ever
-// rise, so a call that comes late, after one that knew more, takes nothing
-// back.
-func (h *History) Save(numbers map[string]int) error {
+// Save makes numbers durable, and does nothing if they are, or if newer ones
+// are: each knows what those of lower versions knew.
+func (h *History) Save(numbers map[string]int, version int) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	merged := maps.Clone(numbers)
-	for pod, n := range h.saved {
-		if _, there := merged[pod]; there || len(merged) < maxHistory {
-			merged[pod] = max(merged[pod], n)
-		}
+	if version < h.version || h.saved != nil && maps.Equal(numbers, h.saved) {
+		return nil
 	}
-	if err := h.file.Save(merged); err != nil {
+	if err := h.file.Save(numbers); err != nil {
 		return err
 	}
-	h.saved = merged
+	h.saved, h.version = maps.Clone(numbers), version
 	return nil
 }

@@ -14,7 +14,7 @@ import (
 func TestHistoryComesBack(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "history")
 	want := map[string]int{"default/web": 3}
-	if err := NewHistory(path).Save(want); err != nil {
+	if err := NewHistory(path).Save(want, 1); err != nil {
 		t.Fatal(err)
 	}
 	got, err := NewHistory(path).Load()
@@ -28,7 +28,7 @@ func TestHistoryComesBack(t *testing.T) {
 
 func TestSameHistoryIsNotWritten(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "history")
-	if err := NewHistory(path).Save(map[string]int{"a": 1}); err != nil {
+	if err := NewHistory(path).Save(map[string]int{"a": 1}, 1); err != nil {
 		t.Fatal(err)
 	}
 	h := NewHistory(path)
@@ -40,7 +40,7 @@ func TestSameHistoryIsNotWritten(t *testing.T) {
 		value map[string]int
 		same  bool
 	}{{map[string]int{"a": 1}, true}, {map[string]int{"a": 2}, false}} {
-		if err := h.Save(step.value); err != nil {
+		if err := h.Save(step.value, 1); err != nil {
 			t.Fatal(err)
 		}
 		if same := os.SameFile(before, inode(t, path)); same != step.same {
@@ -78,7 +78,7 @@ func TestDamagedHistoryIsPutAside(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "history")
-			if err := NewHistory(path).Save(map[string]int{"aaa": 33333}); err != nil {
+			if err := NewHistory(path).Save(map[string]int{"aaa": 33333}, 1); err != nil {
 				t.Fatal(err)
 			}
 			damage(t, path)
@@ -90,7 +90,7 @@ func TestDamagedHistoryIsPutAside(t *testing.T) {
 			if aside, _ := filepath.Glob(path + ".corrupt-*"); len(aside) != 1 {
 				t.Errorf("the damaged file was not put aside: %v", aside)
 			}
-			if err := h.Save(map[string]int{"b": 1}); err != nil {
+			if err := h.Save(map[string]int{"b": 1}, 1); err != nil {
 				t.Errorf("the history can't be begun anew: %v", err)
 			}
 		})
@@ -133,11 +133,16 @@ func TestNodeID(t *testing.T) {
 	}
 }
 
+// TestLateSaveTakesNothingBack: the newest one counts, in whatever order they
+// come, and what it has no more is gone.
 func TestLateSaveTakesNothingBack(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "history")
 	h := NewHistory(path)
-	for _, numbers := range []map[string]int{{"a": 2, "b": 1}, {"a": 1}} {
-		if err := h.Save(numbers); err != nil {
+	for _, step := range []struct {
+		version int
+		numbers map[string]int
+	}{{1, map[string]int{"a": 1, "old": 4}}, {3, map[string]int{"a": 2, "b": 1}}, {2, map[string]int{"a": 1, "old": 4}}} {
+		if err := h.Save(step.numbers, step.version); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -175,3 +175,55 @@ func TestRollbackRunsTheImageThatRan(t *testing.T) {
 	away.Store(false)
 	runsMark(h, "first", true)
 }
+
+// TestVersionThatDoesNotGetReadyIsRolledBack: not within its progress deadline,
+// and not for as long as it is watched.
+func TestVersionThatDoesNotGetReadyIsRolledBack(t *testing.T) {
+	t.Parallel()
+	h := newRollouts(t, "1", "2")
+	web := rollout{name: "web", version: "1", replicas: 2, watch: 2, spec: "progressDeadlineSeconds: 5\n"}
+	web.write(h)
+	rolled(h, "web", "1", 2)
+	goodAt(h, "web", "1")
+	never := web
+	never.version, never.args = "2", ", -http, ':8081'" // where nothing probes it
+	never.write(h)
+	eventually(h, "RolledBack", "did not become ready within 5s")
+	rolled(h, "web", "1", 2)
+	goodAt(h, "web", "1")
+	sick := web
+	sick.version, sick.watch = "2", 600
+	sick.write(h)
+	for _, p := range rolled(h, "web", "2", 2) {
+		tell(t, placeOf(t, h, p), "0")
+	}
+	eventually(h, "RolledBack", "turned unhealthy")
+	rolled(h, "web", "1", 2)
+}
+
+// TestPausedRolloutWaits: a paused manifest makes no new version until it goes
+// on.
+func TestPausedRolloutWaits(t *testing.T) {
+	t.Parallel()
+	h := newRollouts(t, "1", "2")
+	web := rollout{name: "web", version: "1", replicas: 2, watch: 1}
+	web.write(h)
+	rolled(h, "web", "1", 2)
+	goodAt(h, "web", "1")
+	web.version, web.spec = "2", "paused: true\n"
+	web.write(h)
+	h.Eventually(patience, func() error {
+		rec, err := recordOf(h, "web")
+		if err == nil && rec.Generation < 2 {
+			err = fmt.Errorf("the manifest was not read yet: generation %d", rec.Generation)
+		}
+		if err == nil && len(rec.Revisions) != 1 {
+			t.Errorf("there are %d revisions while it is paused", len(rec.Revisions))
+		}
+		return err
+	})
+	rolled(h, "web", "1", 2)
+	web.spec = ""
+	web.write(h)
+	rolled(h, "web", "2", 2)
+}

@@ -128,7 +128,10 @@ func (l *loop) observedPod(ws *workloadState, ps *podState, p *workload.Pod) {
 	if n := len(ps.views); n > 0 {
 		st = &ps.views[n-1].Pod.Status
 	}
-	seen := plan.See(l.have(ps), st)
+	have := l.have(ps)
+	seen := plan.See(have, st)
+	_, serving := have.Serving[ps.newest().Instance.Number]
+	p.Serving = serving && !seen.Condemned
 	p.Ready, p.Excused, p.Crashes, p.Troubles = seen.Ready, seen.Excused, seen.Crashes, seen.Troubles
 	p.Images = map[string]string{}
 	for name, c := range ps.latest(ps.newest().Instance.Number) {

@@ -63,9 +63,9 @@ type decider struct {
 	// instead; nil while none is made of it yet.
 	declared string
 	// members are the pods that are wanted, as far as it is decided; stopping
-	// counts those on their way out.
-	members  []*member
-	stopping int
+	// counts those on their way out, and leaving those of them that serve.
+	members           []*member
+	stopping, leaving int
 	// used are the names that pods have.
 	used  map[string]bool
 	gates map[string]gate
@@ -174,12 +174,12 @@ func (r *decider) rollOut() {
 
 // gather lists the pods that are wanted so far.
 func (r *decider) gather() {
-	r.members, r.stopping, r.Ended = nil, 0, nil
+	r.members, r.stopping, r.leaving, r.Ended = nil, 0, 0, nil
 	r.used = make(map[string]bool, len(r.have.Pods))
 	for _, p := range r.have.Pods {
 		r.used[p.Key.Name] = true
 		if p.Stopping {
-			r.stopping++
+			r.stop(p)
 			continue
 		}
 		m := &member{Pod: p, made: true, ready: !p.Ready.IsZero()}
@@ -222,9 +222,17 @@ func (r *decider) end(m *member, why string) {
 	r.members = slices.DeleteFunc(r.members, func(o *member) bool { return o == m })
 	if m.made {
 		r.Ended = append(r.Ended, Ended{m.Key, why})
-		r.stopping++
+		r.stop(m.Pod)
 	} else {
 		delete(r.used, m.Key.Name)
+	}
+}
+
+// stop counts a pod on its way out.
+func (r *decider) stop(p Pod) {
+	r.stopping++
+	if p.Serving {
+		r.leaving++
 	}
 }
 

@@ -88,6 +88,9 @@ type Pod struct {
 	Images map[string]string
 	// Stopping tells that it is not wanted any more, or was told to stop.
 	Stopping bool
+	// Serving tells that Services may send it traffic. One that is stopping and
+	// serves has not been told to stop yet.
+	Serving bool
 	// Ready is since when it is ready; zero while it is not.
 	Ready pod.Stamp
 	// Excused tells that it is not ready because somebody had it stopped or

@@ -108,6 +108,25 @@ func TestMinReadySeconds(t *testing.T) {
 	w.check(t, "after it was ready for 20 s", "app:1=1/1")
 }
 
+// TestPodsThatServeCount: a rollout is not over while old pods may answer.
+func TestPodsThatServeCount(t *testing.T) {
+	f := web("app:0", 3)
+	w := good(t, f)
+	f.replicas = 2
+	w.set(f)
+	for _, serving := range []bool{true, false} {
+		h := w.have()
+		for i := range h.Pods {
+			h.Pods[i].Serving = serving
+		}
+		d := workload.Decide(w.settings, w.want(), h, w.stamp())
+		want := map[bool]string{true: "3 pods, 0 terminating", false: "2 pods, 1 terminating"}[serving]
+		if st := d.Status.Deployment; fmt.Sprintf("%d pods, %d terminating", st.Replicas, *st.TerminatingReplicas) != want {
+			t.Errorf("%d pods, %d terminating, want %s", st.Replicas, *st.TerminatingReplicas, want)
+		}
+	}
+}
+
 func TestPaused(t *testing.T) {
 	f := web("app:0", 3)
 	w := good(t, f)

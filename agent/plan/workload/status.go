@@ -52,10 +52,12 @@ func (r *decider) updated(m *member) bool { return m.Revision == r.declared && r
 
 func isReady(m *member) bool { return m.ready }
 
+// deploymentStatus counts a pod among the replicas for as long as it may get
+// requests: Kubernetes' rollouts are over while old pods still answer some.
 func (r *decider) deploymentStatus() *appsv1.DeploymentStatus {
-	terminating := int32(r.stopping)
+	terminating := int32(r.stopping - r.leaving)
 	st := &appsv1.DeploymentStatus{
-		ObservedGeneration: r.rec.Generation, Replicas: r.counted(all), UpdatedReplicas: r.counted(r.updated),
+		ObservedGeneration: r.rec.Generation, Replicas: r.counted(all) + int32(r.leaving), UpdatedReplicas: r.counted(r.updated),
 		ReadyReplicas: r.counted(isReady), AvailableReplicas: r.counted(available), TerminatingReplicas: &terminating,
 	}
 	st.UnavailableReplicas = max(int32(max(r.n, len(r.members)))-st.AvailableReplicas, 0)

@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
@@ -41,21 +42,11 @@ func (c *checker) nodeAffinity(a *corev1.Affinity, at *field.Path) {
 }
 
 func (c *checker) nodeLabel(r *corev1.NodeSelectorRequirement, at *field.Path) {
-	if r.Key == "" {
-		c.refuse(at.Child("key"), pod.ReasonRequired, finding{message: "is required", want: "the key of a label"})
-	} else {
-		c.refuseAll(at.Child("key"), pod.ReasonInvalidName, r.Key, validation.IsQualifiedName(r.Key))
+	if c.label(r.Key, metav1.LabelSelectorOperator(r.Operator), r.Values, at) {
+		return
 	}
 	values := at.Child("values")
 	switch r.Operator {
-	case corev1.NodeSelectorOpIn, corev1.NodeSelectorOpNotIn:
-		if len(r.Values) == 0 {
-			c.refuse(values, pod.ReasonRequired, finding{message: "is required with " + string(r.Operator), want: "at least one value"})
-		}
-	case corev1.NodeSelectorOpExists, corev1.NodeSelectorOpDoesNotExist:
-		if len(r.Values) > 0 {
-			c.refuse(values, pod.ReasonInvalid, finding{message: "is not for " + string(r.Operator), want: "the field left out"})
-		}
 	case corev1.NodeSelectorOpGt, corev1.NodeSelectorOpLt:
 		if len(r.Values) != 1 {
 			c.refuse(values, pod.ReasonInvalid, finding{"has the wrong number of values", itoa(len(r.Values)), "one integer"})

@@ -57,28 +57,37 @@ func (c *checker) selects(s *metav1.LabelSelector, t *corev1.PodTemplateSpec, sp
 }
 
 func (c *checker) requirement(r *metav1.LabelSelectorRequirement, at *field.Path) {
-	if r.Key == "" {
-		c.refuse(at.Child("key"), pod.ReasonRequired, finding{message: "is required", want: "the key of a label"})
-	} else {
-		c.refuseAll(at.Child("key"), pod.ReasonInvalidName, r.Key, validation.IsQualifiedName(r.Key))
-	}
-	values := at.Child("values")
-	switch r.Operator {
-	case metav1.LabelSelectorOpIn, metav1.LabelSelectorOpNotIn:
-		if len(r.Values) == 0 {
-			c.refuse(values, pod.ReasonRequired, finding{message: "is required with " + string(r.Operator), want: "at least one value"})
+	if !c.label(r.Key, r.Operator, r.Values, at) {
+		if r.Operator == "" {
+			c.refuse(at.Child("operator"), pod.ReasonRequired, finding{message: "is required", want: "In, NotIn, Exists or DoesNotExist"})
 		}
-	case metav1.LabelSelectorOpExists, metav1.LabelSelectorOpDoesNotExist:
-		if len(r.Values) > 0 {
-			c.refuse(values, pod.ReasonInvalid, finding{message: "is not for " + string(r.Operator), want: "the field left out"})
-		}
-	case "":
-		c.refuse(at.Child("operator"), pod.ReasonRequired, finding{message: "is required", want: "In, NotIn, Exists or DoesNotExist"})
-	default:
 		oneOf(c, at.Child("operator"), r.Operator, metav1.LabelSelectorOpIn, metav1.LabelSelectorOpNotIn,
 			metav1.LabelSelectorOpExists, metav1.LabelSelectorOpDoesNotExist)
 	}
 	for i, v := range r.Values {
-		c.refuseAll(values.Index(i), pod.ReasonInvalid, v, validation.IsValidLabelValue(v))
+		c.refuseAll(at.Child("values").Index(i), pod.ReasonInvalid, v, validation.IsValidLabelValue(v))
 	}
+}
+
+// label checks the key of a requirement, and that the number of values fits the
+// operator. It tells whether that is one that every kind of requirement has.
+func (c *checker) label(key string, operator metav1.LabelSelectorOperator, values []string, at *field.Path) bool {
+	if key == "" {
+		c.refuse(at.Child("key"), pod.ReasonRequired, finding{message: "is required", want: "the key of a label"})
+	} else {
+		c.refuseAll(at.Child("key"), pod.ReasonInvalidName, key, validation.IsQualifiedName(key))
+	}
+	switch operator {
+	case metav1.LabelSelectorOpIn, metav1.LabelSelectorOpNotIn:
+		if len(values) == 0 {
+			c.refuse(at.Child("values"), pod.ReasonRequired, finding{message: "is required with " + string(operator), want: "at least one value"})
+		}
+	case metav1.LabelSelectorOpExists, metav1.LabelSelectorOpDoesNotExist:
+		if len(values) > 0 {
+			c.refuse(at.Child("values"), pod.ReasonInvalid, finding{message: "is not for " + string(operator), want: "the field left out"})
+		}
+	default:
+		return false
+	}
+	return true
 }

@@ -121,8 +121,8 @@ func TestWhatCantBeStoredWaits(t *testing.T) {
 		a.Publish(objects(deployment("app:2")))
 		settle(2 * time.Minute)
 		expectImages(t, f, "app:1×3")
-		if v := view(t, a); len(v.Plan) == 0 || !strings.Contains(v.Plan[0], "no space left") || !told(a, "RecordUnsaved", "no space left") {
-			t.Errorf("plan %q", v.Plan)
+		if v := view(t, a); !strings.Contains(v.Held, "no space left") || !told(a, "RecordUnsaved", "no space left") {
+			t.Errorf("held: %q", v.Held)
 		}
 		f.set(func(f *fake) { f.unstored = nil })
 		settle(40 * time.Second)

@@ -34,7 +34,7 @@ func (l *loop) viewWorkload(ws *workloadState) {
 		Deleting: st.Deleting, Plan: ws.plan, Revision: st.Revision, Wanted: st.Wanted,
 	}
 	if s := ws.storing; s.problem != "" {
-		v.Plan = append([]string{"its record can't be stored, so what was decided waits and what runs stays: " + s.problem}, v.Plan...)
+		v.Held = "its record can't be stored, so what was decided waits and what runs stays: " + s.problem
 	}
 	if ws.record != nil {
 		v.Revisions = revisionViews(ws.record)

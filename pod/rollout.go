@@ -25,6 +25,10 @@ const (
 	MaxWatchWindow     = 24 * time.Hour
 )
 
+// MaxReplicas is how many pods one workload may have, by its manifest or by a
+// command: more than a server can run, and few enough to decide about at once.
+const MaxReplicas = 1000
+
 // AutoRollback tells whether a workload with these annotations goes back to
 // its last good revision by itself when a new one fails.
 func AutoRollback(annotations map[string]string) bool {

@@ -84,8 +84,8 @@ func (e *edit) apply(c pod.RolloutCommand) (string, error) {
 func (e *edit) isPaused() bool { return or(e.rec.Drift.Paused, e.paused) }
 
 func (e *edit) scale(n int32) (string, error) {
-	if n < 0 {
-		return "", fmt.Errorf("can't have %d pods: 0 is the least", n)
+	if n < 0 || n > pod.MaxReplicas {
+		return "", fmt.Errorf("can't have %d pods, want 0 to %d; it stays as it was", n, pod.MaxReplicas)
 	}
 	e.rec.Drift.Replicas = &n
 	if n == e.replicas {

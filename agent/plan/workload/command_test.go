@@ -7,7 +7,9 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
 
+	"github.com/podstead/podstead/agent/plan/workload"
 	"github.com/podstead/podstead/pod"
 )
 
@@ -126,6 +128,7 @@ func TestRefusedCommands(t *testing.T) {
 		{w, pod.RolloutCommand{Verb: pod.RolloutUndo, Revision: 9}, "has no revision 9: there are 3, 2"},
 		{w, pod.RolloutCommand{Verb: pod.RolloutUndo}, "has no earlier revision that did not fail"},
 		{w, pod.RolloutCommand{Verb: pod.Scale, Replicas: -1}, "can't have -1 pods"},
+		{w, pod.RolloutCommand{Verb: pod.Scale, Replicas: 2147483647}, "can't have 2147483647 pods, want 0 to 1000"},
 		{w, pod.RolloutCommand{Verb: pod.RolloutResume}, "is not paused"},
 		{w, pod.RolloutCommand{Verb: "dance"}, "does not know that command"},
 		{good(t, daemon), pod.RolloutCommand{Verb: pod.Scale, Replicas: 2}, "one pod here"},
@@ -188,5 +191,32 @@ func TestPlacement(t *testing.T) {
 				t.Errorf("elsewhere: %q", why)
 			}
 		})
+	}
+}
+
+// TestRecordOfTooManyPods: a number that no command lets through any more must
+// not be believed of a record either.
+func TestRecordOfTooManyPods(t *testing.T) {
+	w := good(t, web("app:0", 1))
+	n := int32(2147483647)
+	w.record.Drift.Replicas = &n
+	d := workload.Decide(w.settings, w.want(), w.have(), w.stamp())
+	if d.Status.Replicas != pod.MaxReplicas || len(d.Pods) > pod.MaxReplicas+1 {
+		t.Errorf("%d replicas and %d pods are wanted, want at most %d", d.Status.Replicas, len(d.Pods), pod.MaxReplicas)
+	}
+}
+
+// TestNamesOfPodsAreNames, wherever a long name of a workload is cut.
+func TestNamesOfPodsAreNames(t *testing.T) {
+	for length := 40; length <= 253; length++ {
+		for _, kind := range []pod.Kind{pod.KindDeployment, pod.KindReplicaSet, pod.KindDaemonSet} {
+			for _, sign := range []string{"-", ".", "a"} {
+				key := pod.ObjectKey{Kind: kind, Key: pod.Key{Namespace: "default", Name: strings.Repeat("a", length-1) + sign + strings.Repeat("b", 253-length)}}
+				name := workload.PodName(key, "abcdefghij", 7)
+				if bad := validation.IsDNS1123Subdomain(name); len(bad) > 0 {
+					t.Fatalf("%s makes a pod %q: %v", key, name, bad)
+				}
+			}
+		}
 	}
 }

@@ -66,8 +66,10 @@ type decider struct {
 	// counts those on their way out, and leaving those of them that serve.
 	members           []*member
 	stopping, leaving int
-	// used are the names that pods have.
+	// used are the names that pods have, and next the first index by revision
+	// of which a name may be free.
 	used  map[string]bool
+	next  map[string]int
 	gates map[string]gate
 	// free is how many more pods of the target there is room for.
 	free int
@@ -142,7 +144,7 @@ func (r *decider) readManifest() {
 // readCommands finds how many pods are wanted and whether rollouts are paused.
 func (r *decider) readCommands() {
 	drift := r.rec.Drift
-	r.Status.Replicas = or(drift.Replicas, r.replicas)
+	r.Status.Replicas = min(or(drift.Replicas, r.replicas), pod.MaxReplicas) // whatever a record says
 	r.Status.Paused = or(drift.Paused, r.paused)
 	r.n = int(r.Status.Replicas)
 	r.closed = !r.where.runs
@@ -175,7 +177,7 @@ func (r *decider) rollOut() {
 // gather lists the pods that are wanted so far.
 func (r *decider) gather() {
 	r.members, r.stopping, r.leaving, r.Ended = nil, 0, 0, nil
-	r.used = make(map[string]bool, len(r.have.Pods))
+	r.used, r.next = make(map[string]bool, len(r.have.Pods)), map[string]int{}
 	for _, p := range r.have.Pods {
 		r.used[p.Key.Name] = true
 		if p.Stopping {
@@ -225,6 +227,7 @@ func (r *decider) end(m *member, why string) {
 		r.stop(m.Pod)
 	} else {
 		delete(r.used, m.Key.Name)
+		delete(r.next, m.Revision)
 	}
 }
 
@@ -240,10 +243,10 @@ func (r *decider) stop(p Pod) {
 // its revision that nobody has.
 func (r *decider) add(hash string) {
 	owner := r.object.ObjectKey
-	for index := 0; ; index++ {
+	for index := r.next[hash]; ; index++ {
 		key := pod.Key{Namespace: r.meta.Namespace, Name: PodName(owner, hash, index)}
 		if name := key.Name; !r.used[name] && !r.have.Others[key] {
-			r.used[name] = true
+			r.used[name], r.next[hash] = true, index+1
 			r.members = append(r.members, &member{Pod: Pod{Key: key, Revision: hash}})
 			return
 		}

@@ -94,7 +94,13 @@ func PodName(owner pod.ObjectKey, hash string, index int) string {
 	return base + "-" + spell(n, suffixLength)
 }
 
-func cut(name string, length int) string { return name[:min(len(name), length)] }
+// cut shortens a name to what can be followed by "-" in one.
+func cut(name string, length int) string {
+	if len(name) <= length {
+		return name
+	}
+	return strings.TrimRight(name[:length], "-.")
+}
 
 // build makes the pod of a revision.
 func (r *decider) build(rev *Revision, name string) *pod.Desired {

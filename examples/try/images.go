@@ -30,6 +30,9 @@ func wanted() []string {
 func buildImages(ctx context.Context) ([]string, error) {
 	var examples []string
 	for _, name := range wanted() {
+		if _, err := os.Stat(exampleFile(name)); err != nil {
+			return nil, fmt.Errorf("EXAMPLES names %q, want names of %s without .yaml, such as \"guestbook canary\"; nothing was started", name, exampleFile("*"))
+		}
 		if err := buildFor(ctx, name); err != nil {
 			if ctx.Err() != nil {
 				return nil, ctx.Err()
@@ -42,10 +45,12 @@ func buildImages(ctx context.Context) ([]string, error) {
 	return examples, nil
 }
 
+func exampleFile(name string) string { return filepath.Join("examples", name+".yaml") }
+
 // buildFor builds the images of an example, unless an earlier run left them.
 // Of the demo there are all versions, to change to.
 func buildFor(ctx context.Context, name string) error {
-	manifest, err := os.ReadFile(filepath.Join("examples", name+".yaml"))
+	manifest, err := os.ReadFile(exampleFile(name))
 	if err != nil {
 		return err
 	}

@@ -194,6 +194,33 @@ func TestPlacement(t *testing.T) {
 	}
 }
 
+// TestPauseHoldsChanges: it is made for that. Everything else that differs from
+// the manifest goes with its next change, and so does the pause when the
+// manifest itself says something new of it.
+func TestPauseHoldsChanges(t *testing.T) {
+	f := web("app:0", 2)
+	w := good(t, f)
+	w.do(t, pod.RolloutCommand{Verb: pod.Scale, Replicas: 3})
+	w.do(t, pod.RolloutCommand{Verb: pod.RolloutPause})
+	f.image = "app:1"
+	w.set(f)
+	w.advance(5 * time.Minute)
+	w.check(t, "paused and changed", "app:0=2/2")
+	w.drift(t, "paused")
+	w.do(t, pod.RolloutCommand{Verb: pod.RolloutResume})
+	w.advance(5 * time.Minute)
+	w.check(t, "resumed", "app:1=2/2")
+	w.do(t, pod.RolloutCommand{Verb: pod.RolloutPause})
+	f.image, f.paused = "app:2", true
+	w.set(f)
+	w.advance(time.Minute)
+	f.paused = false
+	w.set(f)
+	w.advance(5 * time.Minute)
+	w.check(t, "the manifest itself paused and goes on", "app:2=2/2")
+	w.drift(t)
+}
+
 // TestRecordOfTooManyPods: a number that no command lets through any more must
 // not be believed of a record either.
 func TestRecordOfTooManyPods(t *testing.T) {

@@ -121,7 +121,7 @@ func (r *decider) decide() {
 }
 
 // readManifest notes a change of the manifest. What people changed against it
-// is taken back then.
+// is taken back then, but for a pause: it is made to hold such changes.
 func (r *decider) readManifest() {
 	rec := r.rec
 	changed, respecified := compareManifests(&rec.Manifest, r.object)
@@ -129,15 +129,20 @@ func (r *decider) readManifest() {
 		return
 	}
 	r.Store = true
+	before, known := specOf(Settings{}, &rec.Manifest)
 	rec.Manifest = *r.object
 	rec.Manifest.Warnings = nil
 	if !respecified {
 		return
 	}
 	rec.Generation++
-	if !rec.Drift.Empty() {
+	kept := Drift{}
+	if known && before.paused == r.paused {
+		kept.Paused = rec.Drift.Paused
+	}
+	if rec.Drift != kept {
 		r.say(normal, "DriftTakenBack", "the manifest changed: what the command line changed before is taken back")
-		rec.Drift = Drift{}
+		rec.Drift = kept
 	}
 }
 

@@ -173,7 +173,7 @@ func (r *decider) progressing(st *appsv1.DeploymentStatus) appsv1.DeploymentCond
 	case r.overdue(r.rec.Rollout.Progress) && !r.rec.Rollout.Settled:
 		return set(corev1.ConditionFalse, deadlineExceeded, fmt.Sprintf("ReplicaSet %q has timed out progressing.%s", r.name(target), r.blockers()))
 	default:
-		return set(corev1.ConditionTrue, "ReplicaSetUpdated", fmt.Sprintf("ReplicaSet %q is progressing.", r.name(target)))
+		return set(corev1.ConditionTrue, "ReplicaSetUpdated", fmt.Sprintf("ReplicaSet %q is progressing.%s", r.name(target), r.blockers()))
 	}
 }
 

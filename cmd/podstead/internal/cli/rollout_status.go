@@ -52,6 +52,9 @@ func (a *App) rolloutStatusCommand() *cobra.Command {
 	return c
 }
 
+// readTime is within what podstead reads a file that was written, and decides.
+const readTime = 500 * time.Millisecond
+
 func (a *App) rolloutStatus(ctx context.Context, f *statusFlags, k pod.ObjectKey) error {
 	client := a.client()
 	defer client.Close()
@@ -68,6 +71,13 @@ func (a *App) rolloutStatus(ctx context.Context, f *statusFlags, k pod.ObjectKey
 		var cancel context.CancelFunc
 		waiting, cancel = context.WithTimeout(ctx, f.timeout)
 		defer cancel()
+	}
+	if p := progressOf(w); p.done || p.failed != "" {
+		// It may be of a manifest that was just replaced.
+		select {
+		case <-waiting.Done():
+		case <-time.After(readTime):
+		}
 	}
 	done, said := errors.New("done"), ""
 	err = client.WatchWorkload(waiting, k, func(e watch.EventType, w *api.Workload) error {

@@ -64,13 +64,16 @@ func TestZone(t *testing.T) {
 // TestExternalName: an alias comes with what others say of its target.
 func TestExternalName(t *testing.T) {
 	u := serveUpstream(t, "127.0.0.2")
-	start(t, zone, "127.0.0.2")
-	const db = "db.default.svc.cluster.local."
+	label := strings.Repeat("n", 63)
+	longest := strings.Join([]string{label, label, label, label[:61]}, ".") + "."
+	start(t, zone+"far.default.svc.cluster.local. 5 IN CNAME "+longest+"\n", "127.0.0.2")
+	const db, far = "db.default.svc.cluster.local.", "far.default.svc.cluster.local."
 	says(t, db, "A", "NOERROR; "+db+" CNAME db.example.org.; db.example.org. A 192.0.2.7")
 	says(t, db, "A", "NOERROR; "+db+" CNAME db.example.org.; db.example.org. A 192.0.2.7")
 	if n := u.asked.Load(); n != 1 {
 		t.Errorf("it was asked for %d times", n)
 	}
+	says(t, far, "A", "NOERROR; "+far+" CNAME "+longest+"; "+longest+" A 192.0.2.7")
 	u.say(func(dns.Question, bool) *dns.Msg { return code(dns.RcodeNameError) })
 	says(t, db, "AAAA", "NXDOMAIN; "+db+" CNAME db.example.org.")
 	m := ask(t, "udp", db, "MX", func(m *dns.Msg) { m.RecursionDesired = false })

@@ -93,7 +93,7 @@ func member(v *pod.View) (m service.Pod, ok bool) {
 		return m, false
 	}
 	m = service.Pod{
-		Key: v.Instance.Key, Number: v.Instance.Number, Labels: v.Pod.Labels, Spec: &v.Pod.Spec,
+		Key: v.Instance.Key, Number: v.Instance.Number, UID: v.Pod.UID, Labels: v.Pod.Labels, Spec: &v.Pod.Spec,
 		Stopping: v.Pod.DeletionTimestamp != nil,
 	}
 	for _, ip := range st.PodIPs {
@@ -108,6 +108,6 @@ func member(v *pod.View) (m service.Pod, ok bool) {
 }
 
 func sameMember(a, b service.Pod) bool {
-	return a.Key == b.Key && a.Number == b.Number && a.Ready == b.Ready && a.Stopping == b.Stopping &&
+	return a.Key == b.Key && a.Number == b.Number && a.UID == b.UID && a.Ready == b.Ready && a.Stopping == b.Stopping &&
 		slices.Equal(a.IPs, b.IPs) && maps.Equal(a.Labels, b.Labels) && reflect.DeepEqual(a.Spec, b.Spec)
 }

@@ -289,3 +289,23 @@ func TestForgottenServicesAreSetWhole(t *testing.T) {
 		}
 	})
 }
+
+// TestServiceIsToldWhichPodHasItsPort: a process of a pod has the node port.
+func TestServiceIsToldWhichPodHasItsPort(t *testing.T) {
+	f := newFake()
+	inBubble(t, f, func(t *testing.T, a *agent.Agent) {
+		a.Publish(source(desired("web", labelled)))
+		settle(time.Second)
+		f.set(func(f *fake) {
+			f.listeners = []pod.Listener{{HostPort: pod.HostPort{Port: 30007, Protocol: corev1.ProtocolTCP}, PID: 7, Name: "nginx", UID: a.Latest().Pods[0].Pod.UID}}
+		})
+		a.Publish(withObjects(source(desired("web", labelled)), serving(func(s *corev1.Service) {
+			s.Spec.Type = corev1.ServiceTypeNodePort
+			s.Spec.Ports[0].NodePort = 30007
+		})))
+		settle(time.Second)
+		if v := a.Latest().Services; len(v) != 1 || len(v[0].Problems) != 1 || v[0].Problems[0].Message != "is taken by pod default/web" {
+			t.Errorf("shown as %+v, want a problem that names the pod", v)
+		}
+	})
+}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/podstead/podstead/network"
+	"github.com/podstead/podstead/pod"
 )
 
 func prefixes(texts ...string) []netip.Prefix {
@@ -163,6 +164,29 @@ func TestNamesAreForPodsAndTheHost(t *testing.T) {
 				refusesAtOnce(t, l.outside, proto, at(ip, port))
 			}
 			refusesAtOnce(t, a.path, proto, at(ip, 9053))
+		}
+	}
+}
+
+// TestServiceKubeDNSIsOneLikeOthers: the Service by which clusters offer names
+// leads to its pods, and podstead's own offer to the server of names.
+func TestServiceKubeDNSIsOneLikeOthers(t *testing.T) {
+	l := newLab(t, network.Config{NamesPort: 10053})
+	a := l.pod("a")
+	serve(t, a.path, ":80", "a")
+	dns := service(a.v4, a.v6)
+	dns.Key = pod.Key{Namespace: "kube-system", Name: "kube-dns"}
+	for i := range dns.Ports {
+		dns.Ports[i].Port = 53
+	}
+	l.offer([]node{a}, dns)
+	for i, server := range network.NameServers(network.DefaultServiceCIDRs(network.DefaultPodCIDRs())) {
+		serve(t, host, netip.AddrPortFrom(server, 10053).String(), "names")
+		for _, proto := range []string{"udp", "tcp"} {
+			for _, path := range []string{host, a.path} {
+				reaches(t, path, proto, at(server.String(), 53), "names")
+				reaches(t, path, proto, at(dns.ClusterIPs[i], 53), "a")
+			}
 		}
 	}
 }

@@ -106,6 +106,8 @@ func onLoopback(p *pod.ServicePort, hostIPs []netip.Addr) []int32 {
 
 // entry is one port of a Service in one family.
 type entry struct {
+	// own is set for what podstead itself offers: its name.
+	own                 string
 	service             *pod.Service
 	port                *pod.ServicePort
 	family              ipFamily
@@ -160,8 +162,12 @@ func (s serviceRules) enter(to, chain string, key ...string) bool {
 	return s.elements[to+" "+strings.Join(key, " . ")] == e
 }
 
-// chain is the name of the chain that leads to the endpoints.
+// chain is the name of the chain that leads to the endpoints. What podstead
+// itself offers is named as no Service is.
 func (e *entry) chain() string {
+	if e.own != "" {
+		return fmt.Sprintf("own/%s/%d/%s/%s", e.own, e.port.Port, protocol(e.port.Protocol), e.family.protocol)
+	}
 	return fmt.Sprintf("service/%s/%s/%d/%s/%s", e.service.Key.Namespace, e.service.Key.Name, e.port.Port, protocol(e.port.Protocol), e.family.protocol)
 }
 
@@ -185,11 +191,10 @@ func (e *entry) share() string {
 
 // names leads those who ask for names to the server on the host.
 func (s serviceRules) names(serverPort uint16) {
-	service := &pod.Service{Key: pod.Key{Namespace: "kube-system", Name: "kube-dns"}}
 	for _, ip := range NameServers(s.inUse) {
 		for _, proto := range []corev1.Protocol{corev1.ProtocolUDP, corev1.ProtocolTCP} {
 			s.entry(&entry{
-				service: service, port: &pod.ServicePort{Name: "dns-" + protocol(proto), Protocol: proto, Port: 53}, family: familyOf(ip),
+				own: "names", service: &pod.Service{}, port: &pod.ServicePort{Protocol: proto, Port: 53}, family: familyOf(ip),
 				clusterIPs: []netip.Addr{ip}, endpoints: []netip.AddrPort{netip.AddrPortFrom(ip, serverPort)},
 			})
 		}

@@ -55,7 +55,13 @@ func (c *checker) externalName(s *corev1.ServiceSpec, at *field.Path) {
 	if s.ExternalName == "" {
 		c.refuse(here, pod.ReasonRequired, finding{message: "is required for type ExternalName", want: "the name of a host, such as db.example.com"})
 	} else {
-		c.refuseAll(here, pod.ReasonInvalidName, s.ExternalName, validation.IsDNS1123Subdomain(strings.TrimSuffix(s.ExternalName, ".")))
+		name := strings.TrimSuffix(s.ExternalName, ".")
+		c.refuseAll(here, pod.ReasonInvalidName, s.ExternalName, validation.IsDNS1123Subdomain(name))
+		for label := range strings.SplitSeq(name, ".") { // DNS can't have longer ones (RFC 1035 §2.3.4).
+			if len(label) > validation.DNS1123LabelMaxLength {
+				c.refuseAll(here, pod.ReasonInvalidName, label, []string{"each part between dots " + validation.MaxLenError(validation.DNS1123LabelMaxLength)})
+			}
+		}
 	}
 	for _, other := range []struct {
 		name, got string

@@ -85,7 +85,7 @@ func (k *Keeper) Set(zone pod.Zone) error {
 		servers[i] = at.Addr()
 	}
 	text := records(zone, servers, k.cfg.Ranges)
-	settings, err := json.Marshal(handover.Settings{Listen: k.cfg.Listen, ResolvConf: k.cfg.ResolvConf})
+	settings, err := json.Marshal(handover.Settings{Listen: k.cfg.Listen, ResolvConf: k.cfg.ResolvConf, Own: apexes(k.cfg.Ranges)})
 	if err != nil {
 		return fmt.Errorf("tell the server of names: %w", err)
 	}

@@ -19,16 +19,12 @@ const ttl = 5
 
 // records writes a zone as the server reads it, one record a line. servers
 // are its own addresses; nothing in the domain and of the ranges' reverse
-// names is ever asked of anybody else. What is no name as hosts have them is
-// left out.
+// names is ever asked of anybody else. What is no name as hosts have them, or
+// makes a name that DNS can't have, is left out.
 func records(zone pod.Zone, servers []netip.Addr, ranges []netip.Prefix) []byte {
 	w := &writer{seen: map[string]bool{}, ranges: ranges}
 	const server = "ns.dns." + pod.ClusterDomain + "."
-	apexes := []string{pod.ClusterDomain + "."}
-	for _, r := range ranges {
-		apexes = append(apexes, reverseZones(r)...)
-	}
-	for _, apex := range apexes {
+	for _, apex := range apexes(ranges) {
 		w.add(apex, "SOA", "%s hostmaster.%s. 1 7200 1800 86400 %d", server, pod.ClusterDomain, ttl)
 		w.add(apex, "NS", "%s", server)
 	}
@@ -42,15 +38,31 @@ func records(zone pod.Zone, servers []netip.Addr, ranges []netip.Prefix) []byte 
 	return w.Bytes()
 }
 
+// apexes are the names below which nobody else is asked.
+func apexes(ranges []netip.Prefix) []string {
+	names := []string{pod.ClusterDomain + "."}
+	for _, r := range ranges {
+		names = append(names, reverseZones(r)...)
+	}
+	return names
+}
+
 type writer struct {
 	bytes.Buffer
 	seen   map[string]bool
 	ranges []netip.Prefix
 }
 
-// add writes a record unless it is there.
+// add writes a record unless it is there or one of its names is too long: the
+// server could not read it.
 func (w *writer) add(name, kind, format string, args ...any) {
-	line := fmt.Sprintf("%s %d IN %s %s\n", name, ttl, kind, fmt.Sprintf(format, args...))
+	data := fmt.Sprintf(format, args...)
+	for _, word := range append(strings.Fields(data), name) {
+		if strings.HasSuffix(word, ".") && !fits(word) {
+			return
+		}
+	}
+	line := fmt.Sprintf("%s %d IN %s %s\n", name, ttl, kind, data)
 	if !w.seen[line] {
 		w.seen[line] = true
 		w.WriteString(line)
@@ -117,22 +129,35 @@ func (w *writer) member(service string, m *pod.NamedMember) {
 // ports writes where the named ports of a Service are.
 func (w *writer) ports(service string, ports []pod.NamedPort, target string) {
 	for _, p := range ports {
-		if p.Name != "" && isName(p.Name) {
+		if isName(p.Name) {
 			w.add(fmt.Sprintf("_%s._%s.%s", p.Name, strings.ToLower(string(p.Protocol)), service), "SRV", "0 100 %d %s", p.Port, target)
 		}
 	}
 }
 
-// isName tells of names of hosts, of one label or more.
-func isName(name string) bool {
-	for label := range strings.SplitSeq(name, ".") {
-		if label == "" || len(label) > 63 || strings.ContainsFunc(label, func(r rune) bool {
-			return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_'
-		}) {
+// Limits of names (RFC 1035 §2.3.4), in octets. That of the whole counts the
+// dot at the end, which stands for the root's empty label, but not the octet
+// before the first label.
+const (
+	maxLabel = 63
+	maxName  = 254
+)
+
+// fits tells whether a whole name has the length that DNS allows.
+func fits(name string) bool {
+	for label := range strings.SplitSeq(strings.TrimSuffix(name, "."), ".") {
+		if label == "" || len(label) > maxLabel {
 			return false
 		}
 	}
-	return len(name) <= 200
+	return len(name) <= maxName
+}
+
+// isName tells of names of hosts, of one label or more.
+func isName(name string) bool {
+	return fits(name+".") && !strings.ContainsFunc(name, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_' && r != '.'
+	})
 }
 
 // reverseName is the name under which an address is looked up.
@@ -185,7 +210,7 @@ func next(a netip.Addr, bits int) netip.Addr {
 func parse(texts []string) []netip.Addr {
 	var ips []netip.Addr
 	for _, text := range texts {
-		if ip, err := netip.ParseAddr(text); err == nil {
+		if ip, err := netip.ParseAddr(text); err == nil && ip.Zone() == "" {
 			ips = append(ips, ip.Unmap())
 		}
 	}

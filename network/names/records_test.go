@@ -82,3 +82,38 @@ func TestReverse(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatDNSCannotHave: a name that would be too long costs no other record,
+// and all that is written can be read.
+func TestWhatDNSCannotHave(t *testing.T) {
+	long := strings.Repeat("p", 63)
+	ports := []pod.NamedPort{{Name: long, Protocol: "TCP", Port: 80}, {Name: long[1:], Protocol: "UDP", Port: 81}}
+	label := strings.Repeat("n", 63)
+	most := strings.Join([]string{label, label, label, label[:61]}, ".") // 253 characters
+	key := func(name string) pod.Key { return pod.Key{Namespace: label, Name: name} }
+	text := string(records(pod.Zone{Services: []pod.NamedService{
+		{Key: key("web"), IPs: []string{"10.118.7.7", "fe80::1%eth0"}, Ports: ports},
+		{Key: key(label), Members: []pod.NamedMember{{Hostname: label, IPs: []string{"10.117.0.5"}, Ports: ports}, {Hostname: most, IPs: []string{"10.117.0.6"}, Ports: ports}}},
+		{Key: key("most"), ExternalName: most}, {Key: key("dotted"), ExternalName: most + "."},
+		{Key: key("more"), ExternalName: most + "n"}, {Key: key("label"), ExternalName: "n" + label + ".example"},
+		{Key: key(most), IPs: []string{"10.118.7.8"}},
+	}}, nil, []netip.Prefix{netip.MustParsePrefix("10.118.0.0/16"), netip.MustParsePrefix("fe80::/64")}))
+	for line := range strings.Lines(text) {
+		if rr, err := dns.NewRR(line); err != nil || rr == nil {
+			t.Errorf("line %q: %v", line, err)
+		} else if _, err := dns.PackRR(rr, make([]byte, 1000), 0, nil, false); err != nil {
+			t.Errorf("line %q: %v", line, err)
+		}
+	}
+	in := "." + label + ".svc.cluster.local. 5 IN "
+	for _, want := range []string{
+		"\nweb" + in + "A 10.118.7.7\n", "\n_" + long[1:] + "._udp.web" + in + "SRV 0 100 81 web." + label + ".svc.cluster.local.\n",
+		"\n" + label + "." + label + in + "A 10.117.0.5\n", "\n" + label + in + "A 10.117.0.6\n",
+		"\n_" + long[1:] + "._udp." + label + in + "SRV 0 100 81 " + label + "." + label,
+		"\nmost" + in + "CNAME " + most + ".\n", "\ndotted" + in + "CNAME " + most + ".\n",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not in\n%s", want, text)
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/podstead/podstead/agent/plan/service"
 	"github.com/podstead/podstead/pod"
@@ -125,7 +126,7 @@ func TestNodePorts(t *testing.T) {
 	in.Pods = []service.Pod{member("p", "none", func(p *service.Pod) {
 		p.Spec.Containers[0].Ports[0].HostPort, p.Spec.Containers[0].Ports[0].HostIP = 30700, "127.0.0.1"
 	})}
-	in.Listeners = []pod.Listener{{HostPort: pod.HostPort{Port: 30800, Protocol: "TCP"}, PID: 7, Name: "sshd"}, {HostPort: pod.HostPort{Port: 30500, Protocol: "TCP"}, UID: "of-a-pod"}}
+	in.Listeners = []pod.Listener{{HostPort: pod.HostPort{Port: 30800, Protocol: "TCP"}, PID: 7, Name: "sshd"}}
 	r := service.Resolve(in)
 	port := func(name string, i int) int32 { return find(t, r, name).Ports[i].NodePort }
 	if port("a", 0) != 30500 || port("b", 0) != 0 || port("c", 0) != 0 || port("f", 0) != 0 {
@@ -180,4 +181,43 @@ func TestLoadBalancers(t *testing.T) {
 	in.Objects = append([]pod.Object{object("0", balancer)}, in.Objects...)
 	r = service.Resolve(in)
 	told(t, r, "0", "taken on this server by Service default/a")
+}
+
+// TestPortsThatPodsListenOn: a pod on the host's network has the ports that it
+// listens on, whether it says so or not.
+func TestPortsThatPodsListenOn(t *testing.T) {
+	at := func(port int32, uid types.UID) pod.Listener {
+		return pod.Listener{HostPort: pod.HostPort{Port: port, Protocol: "TCP"}, PID: 7, Name: "app", UID: uid}
+	}
+	in := input(
+		object("a", nodePort(30500)), object("b", func(s *corev1.ServiceSpec) { balancer(s); s.Ports[0].Port = 8080 }), object("c", nodePort(30600)),
+		object("d", nodePort(30700)), object("e", nodePort(0)),
+	)
+	in.Pods = []service.Pod{member("p", "none", func(p *service.Pod) {
+		p.UID = "uid-of-p"
+		p.Spec.HostNetwork, p.Spec.Containers[0].Ports[0].HostPort = true, 30600
+	}), member("q", "none", nil)}
+	for n := int32(30000); n < 32767; n++ { // all but the last one
+		in.Listeners = append(in.Listeners, at(n, "uid-of-p"))
+	}
+	in.Listeners = append(in.Listeners, at(8080, "uid-of-p"))
+	in.Listeners[700].UID = "uid-of-one-that-went"
+	r := service.Resolve(in)
+	told(t, r, "a", "spec.ports[0].nodePort: conflict", "taken by pod default/p")
+	told(t, r, "b", "spec.ports[0].port: conflict", "taken on this server by pod default/p", "the Service has no load balancer; all else of it works")
+	told(t, r, "c", "spec.ports[0].nodePort: conflict", "taken by pod default/p")
+	told(t, r, "d", "spec.ports[0].nodePort: conflict", "taken by process app (pid 7) of a pod")
+	if got := find(t, r, "b"); len(got.HostIPs) > 0 || got.Ports[0].NodePort != 32767 {
+		t.Errorf("b is %+v", got)
+	}
+	told(t, r, "e", "no node port is left")
+	if len(r.Problems) != 5 {
+		t.Errorf("problems %v, want one of each", r.Problems)
+	}
+	in.Listeners = nil
+	r = service.Resolve(in)
+	told(t, r, "c", "taken by pod default/p")
+	if len(r.Problems) != 1 {
+		t.Errorf("with nobody there, problems %v", r.Problems)
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/podstead/podstead/pod"
 )
@@ -100,31 +101,44 @@ func (r *resolver) keepPorts(s *service) {
 	}
 }
 
-// othersPorts are those of pods and of the host's own programs.
+// othersPorts are those that pods declare, and those that processes of pods
+// and of the host itself listen on.
 func (r *resolver) othersPorts() {
+	pods := make(map[types.UID]string, len(r.in.Pods))
 	for i := range r.in.Pods {
 		p := &r.in.Pods[i]
+		holder := "pod " + p.Key.String()
+		pods[p.UID] = holder
 		for _, list := range [][]corev1.Container{p.Spec.InitContainers, p.Spec.Containers} {
 			for k := range list {
 				for _, port := range list[k].Ports {
 					if at := (Port{port.HostPort, port.Protocol}); port.HostPort != 0 {
-						r.ports[at] = append(r.ports[at], claim{ip: canonical(port.HostIP), holder: "pod " + p.Key.String()})
+						r.ports[at] = append(r.ports[at], claim{ip: canonical(port.HostIP), holder: holder})
 					}
 				}
 			}
 		}
 	}
 	for _, l := range r.in.Listeners {
-		if l.UID != "" {
-			continue
-		}
-		holder := "a process of this server"
-		if l.PID != 0 {
-			holder = fmt.Sprintf("process %s (pid %d) of this server", l.Name, l.PID)
-		}
 		at := Port{l.Port, l.Protocol}
-		r.ports[at] = append(r.ports[at], claim{ip: canonical(l.IP), holder: holder})
+		r.ports[at] = append(r.ports[at], claim{ip: canonical(l.IP), holder: listenerName(l, pods)})
 	}
+}
+
+// listenerName names the pod that a listener belongs to, of those by UID, or
+// the process that it is.
+func listenerName(l pod.Listener, pods map[types.UID]string) string {
+	if name, known := pods[l.UID]; known && l.UID != "" {
+		return name
+	}
+	of := "this server"
+	if l.UID != "" {
+		of = "a pod"
+	}
+	if l.PID == 0 {
+		return "a process of " + of
+	}
+	return fmt.Sprintf("process %s (pid %d) of %s", l.Name, l.PID, of)
 }
 
 // canonical is empty for all addresses of a family or of both.

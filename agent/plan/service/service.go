@@ -13,6 +13,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/podstead/podstead/pod"
 )
@@ -32,7 +33,7 @@ type Input struct {
 	// NodeIPs are the addresses of this server that load balancers have.
 	NodeIPs []string
 	// Listeners are the processes of this server that hold ports, as far as
-	// that is known; those of pods don't count.
+	// that is known, those of pods on the host's network among them.
 	Listeners []pod.Listener
 	// Memory is what the last Result said, as far as it is known. Without it
 	// Services that name no addresses and ports get the same as before, unless
@@ -46,6 +47,7 @@ type Input struct {
 type Pod struct {
 	Key    pod.Key
 	Number int
+	UID    types.UID
 	Labels map[string]string
 	Spec   *corev1.PodSpec
 	IPs    []string

@@ -10,8 +10,8 @@ import (
 // Files in the server's folder.
 const (
 	// ZoneFile has the records that the server knows by itself, as master files
-	// have them (RFC 1035), each with its whole name. SOA records say which
-	// names nobody else is asked for.
+	// have them (RFC 1035), one a line and each with its whole name. SOA records
+	// say which names nobody else is asked for.
 	ZoneFile = "zone"
 	// SettingsFile has Settings as JSON. Both files are replaced as a whole.
 	SettingsFile = "settings.json"
@@ -25,6 +25,9 @@ type Settings struct {
 	Listen []netip.AddrPort `json:"listen"`
 	// ResolvConf is the host's resolv.conf, /etc/resolv.conf if empty.
 	ResolvConf string `json:"resolvConf,omitempty"`
+	// Own are the names that have SOA records: below these nobody else is asked
+	// for as long as there is no zone that can be read.
+	Own []string `json:"own,omitempty"`
 }
 
 // SocketName is what a socket is called: udp or tcp, and its address, without

@@ -61,7 +61,7 @@ func start(t *testing.T, zone string, upstreams ...string) *lab {
 		l.write(handover.ZoneFile, zone)
 	}
 	l.resolvConf(upstreams...)
-	settings, err := json.Marshal(handover.Settings{Listen: []netip.AddrPort{netip.MustParseAddrPort(at)}, ResolvConf: filepath.Join(l.dir, "resolv.conf")})
+	settings, err := json.Marshal(handover.Settings{Listen: []netip.AddrPort{netip.MustParseAddrPort(at)}, ResolvConf: filepath.Join(l.dir, "resolv.conf"), Own: []string{"cluster.local.", "118.10.in-addr.arpa."}})
 	if err != nil {
 		t.Fatal(err)
 	}

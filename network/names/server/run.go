@@ -77,18 +77,32 @@ func newServer(cfg Config, settings *handover.Settings) *Server {
 		resolvConf = "/etc/resolv.conf"
 	}
 	return &Server{
-		zone:    &watched[*zone]{path: filepath.Join(cfg.Dir, handover.ZoneFile), read: readZone, failed: cfg.Warn},
+		own:     settings.Own,
+		zone:    &watched[*zone]{path: filepath.Join(cfg.Dir, handover.ZoneFile), read: zoneReader(cfg.Warn), failed: cfg.Warn},
 		forward: newForwarder(&watched[[]string]{path: resolvConf, read: upstreams(own), failed: cfg.Warn}),
 	}
 }
 
-func readZone(path string) (*zone, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
+// zoneReader reads the zone and warns of what is left out of it, once as long
+// as that is the same.
+func zoneReader(warn func(error)) func(path string) (*zone, error) {
+	told := ""
+	return func(path string) (*zone, error) {
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		z, bad, err := parseZone(f)
+		switch {
+		case bad == nil:
+			told = ""
+		case bad.Error() != told:
+			told = bad.Error()
+			warn(bad)
+		}
+		return z, err
 	}
-	defer f.Close()
-	return parseZone(f)
 }
 
 // settingsTime is how often it is looked whether the settings are others.

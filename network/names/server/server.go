@@ -6,6 +6,7 @@ package server
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/miekg/dns"
@@ -13,6 +14,9 @@ import (
 
 // Server answers questions.
 type Server struct {
+	// own are the names below which nobody else is asked, which is what counts
+	// as long as there is no zone; none if that is not known.
+	own     []string
 	zone    *watched[*zone]
 	forward *forwarder
 }
@@ -41,17 +45,22 @@ func (s *Server) handle(m *dns.Msg, client netip.Addr) *reply {
 	}
 	z, known := s.zone.get()
 	q := m.Question[0]
-	if !known {
+	if !known && s.mayBeOwn(q.Name) {
 		r.Rcode = dns.RcodeServerFailure // what can't be known is not denied
 		return s.ready(m, r)
 	}
-	if z.apexOf(strings.ToLower(q.Name)) == nil {
+	if !known || z.apexOf(strings.ToLower(q.Name)) == nil {
 		return s.recurse(m, r, q.Name, client)
 	}
 	if elsewhere := z.answer(r); elsewhere != "" && m.RecursionDesired {
 		return s.recurse(m, r, elsewhere, client)
 	}
 	return s.ready(m, r)
+}
+
+// mayBeOwn tells of names that the zone may have.
+func (s *Server) mayBeOwn(name string) bool {
+	return len(s.own) == 0 || slices.ContainsFunc(s.own, func(apex string) bool { return dns.IsSubDomain(apex, name) })
 }
 
 // refuse returns the code for what is not answered at all.

@@ -64,13 +64,16 @@ func TestZone(t *testing.T) {
 // TestExternalName: an alias comes with what others say of its target.
 func TestExternalName(t *testing.T) {
 	u := serveUpstream(t, "127.0.0.2")
-	start(t, zone, "127.0.0.2")
-	const db = "db.default.svc.cluster.local."
+	label := strings.Repeat("n", 63)
+	longest := strings.Join([]string{label, label, label, label[:61]}, ".") + "."
+	start(t, zone+"far.default.svc.cluster.local. 5 IN CNAME "+longest+"\n", "127.0.0.2")
+	const db, far = "db.default.svc.cluster.local.", "far.default.svc.cluster.local."
 	says(t, db, "A", "NOERROR; "+db+" CNAME db.example.org.; db.example.org. A 192.0.2.7")
 	says(t, db, "A", "NOERROR; "+db+" CNAME db.example.org.; db.example.org. A 192.0.2.7")
 	if n := u.asked.Load(); n != 1 {
 		t.Errorf("it was asked for %d times", n)
 	}
+	says(t, far, "A", "NOERROR; "+far+" CNAME "+longest+"; "+longest+" A 192.0.2.7")
 	u.say(func(dns.Question, bool) *dns.Msg { return code(dns.RcodeNameError) })
 	says(t, db, "AAAA", "NXDOMAIN; "+db+" CNAME db.example.org.")
 	m := ask(t, "udp", db, "MX", func(m *dns.Msg) { m.RecursionDesired = false })
@@ -407,6 +410,53 @@ func TestZoneIsReadAgain(t *testing.T) {
 	}
 	l.write("zone", zone)
 	saysSoon(t, web, "A", "NOERROR; "+web+" A 10.118.7.7")
+}
+
+// TestBadRecords: one that can't be read is told and costs no other name.
+func TestBadRecords(t *testing.T) {
+	first, rest, _ := strings.Cut(zone, "\n")
+	l := start(t, first+"\n_"+strings.Repeat("a", 63)+"._tcp."+web+" 5 IN SRV 0 100 80 "+web+"\nrubbish\n"+rest)
+	says(t, web, "A", "NOERROR; "+web+" A 10.118.7.7")
+	says(t, "a.many.default.svc.cluster.local.", "A", "NOERROR; a.many.default.svc.cluster.local. A 10.117.0.1")
+	said := func() (n int) {
+		for _, text := range l.warnings() {
+			if strings.Contains(text, "read the zone: 2 of 15 records can't be read and are left out, the first is line 2: ") {
+				n++
+			}
+		}
+		return n
+	}
+	if said() != 1 {
+		t.Errorf("told %q", l.warnings())
+	}
+	l.write("zone", first+"\n_"+strings.Repeat("a", 63)+"._tcp."+web+" 5 IN SRV 0 100 80 "+web+"\nrubbish\n"+strings.ReplaceAll(rest, "10.118.7.7", "10.118.7.8"))
+	saysSoon(t, web, "A", "NOERROR; "+web+" A 10.118.7.8")
+	if said() != 1 {
+		t.Errorf("told of the same again: %q", l.warnings())
+	}
+}
+
+// TestWithoutZone: names of others are answered all the same, and nobody is
+// asked for what may be ours.
+func TestWithoutZone(t *testing.T) {
+	u := serveUpstream(t, "127.0.0.2")
+	l := start(t, "", "127.0.0.2")
+	says(t, "example.org.", "A", "NOERROR; example.org. A 192.0.2.7")
+	for _, name := range []string{web, "CLUSTER.local.", "7.7.118.10.in-addr.arpa."} {
+		says(t, name, "A", "SERVFAIL")
+	}
+	if n := u.asked.Load(); n != 1 {
+		t.Errorf("others were asked %d times, want once", n)
+	}
+	l.write("zone", "rubbish")
+	eventually(t, func() error {
+		says(t, web, "A", "SERVFAIL")
+		if told := strings.Join(l.warnings(), "\n"); !strings.Contains(told, "no SOA record") {
+			return fmt.Errorf("told %q", told)
+		}
+		return nil
+	})
+	says(t, "example.net.", "A", "NOERROR; example.net. A 192.0.2.7")
 }
 
 // TestUnderWay: what was asked before the end is answered.

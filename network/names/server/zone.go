@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bufio"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -20,11 +21,37 @@ type zone struct {
 	above map[string]bool
 }
 
-// parseZone reads records in the format of master files (RFC 1035). Each has
-// its whole name.
-func parseZone(r io.Reader) (*zone, error) {
-	z := &zone{apexes: map[string]*dns.SOA{}, records: map[string][]dns.RR{}, above: map[string]bool{}}
-	parser := dns.NewZoneParser(r, ".", "")
+// parseZone reads records in the format of master files (RFC 1035), one a
+// line. Each has its whole name. A line that is none is left out, and bad tells
+// of the first of these; without a SOA record it is no zone.
+func parseZone(r io.Reader) (z *zone, bad, err error) {
+	z = &zone{apexes: map[string]*dns.SOA{}, records: map[string][]dns.RR{}, above: map[string]bool{}}
+	lines, number, left := bufio.NewScanner(r), 0, 0
+	for lines.Scan() {
+		number++
+		if failed := z.add(lines.Text()); failed != nil {
+			if left++; left == 1 {
+				bad = fmt.Errorf("line %d: %w", number, failed)
+			}
+		}
+	}
+	if left > 0 {
+		bad = fmt.Errorf("read the zone: %d of %d records can't be read and are left out, the first is %w", left, number, bad)
+	}
+	if err := lines.Err(); err != nil {
+		return nil, bad, fmt.Errorf("read the zone: %w", err)
+	}
+	if len(z.apexes) == 0 {
+		return nil, bad, fmt.Errorf("read the zone: it has no SOA record")
+	}
+	z.findAbove()
+	return z, bad, nil
+}
+
+// add reads a line. Each has a parser of its own, since one that has met what
+// it can't read reads nothing more.
+func (z *zone) add(line string) error {
+	parser := dns.NewZoneParser(strings.NewReader(line), ".", "")
 	for rr, ok := parser.Next(); ok; rr, ok = parser.Next() {
 		name := strings.ToLower(rr.Header().Name)
 		if soa, is := rr.(*dns.SOA); is {
@@ -32,12 +59,10 @@ func parseZone(r io.Reader) (*zone, error) {
 		}
 		z.records[name] = append(z.records[name], rr)
 	}
-	if err := parser.Err(); err != nil {
-		return nil, fmt.Errorf("read the zone: %w", err)
-	}
-	if len(z.apexes) == 0 {
-		return nil, fmt.Errorf("read the zone: it has no SOA record")
-	}
+	return parser.Err()
+}
+
+func (z *zone) findAbove() {
 	for name := range z.records {
 		for {
 			_, parent, more := strings.Cut(name, ".")
@@ -48,7 +73,6 @@ func parseZone(r io.Reader) (*zone, error) {
 			z.above[name] = true
 		}
 	}
-	return z, nil
 }
 
 // apexOf returns the SOA of the zone that a name in lower case is in, nil if

@@ -53,7 +53,9 @@ type Limits struct {
 
 // DefaultLimits returns a grace period of at most one hour, and at most 1,000
 // containers and replicas.
-func DefaultLimits() Limits { return Limits{GraceSeconds: 3600, Containers: 1000, Replicas: pod.MaxReplicas} }
+func DefaultLimits() Limits {
+	return Limits{GraceSeconds: 3600, Containers: 1000, Replicas: pod.MaxReplicas}
+}
 
 // Pod returns everything that is wrong with a pod within DefaultLimits.
 func Pod(p *corev1.Pod) []Error { return DefaultLimits().Pod(p) }

@@ -198,6 +198,14 @@ func (s *serviceRanges) current() []netip.Prefix {
 	return s.inUse
 }
 
+// left are the ranges in use, by this podstead or still by the one before.
+func (s *serviceRanges) left() ([]netip.Prefix, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	noted, err := s.noted()
+	return slices.Concat(s.inUse, noted), err
+}
+
 func (s *serviceRanges) noted() ([]netip.Prefix, error) {
 	text, err := os.ReadFile(s.file)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

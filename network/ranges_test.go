@@ -106,6 +106,23 @@ func TestRangeOfServicesThatIsInUse(t *testing.T) {
 	reaches(t, host, "tcp", at(cluster4, servicePort), "a")
 }
 
+// TestOwnRoutesAreNoNewsAfterARestart: nobody is advised to remove the routes
+// of the podstead before, though nothing has been set yet.
+func TestOwnRoutesAreNoNewsAfterARestart(t *testing.T) {
+	l := newLab(t, network.Config{})
+	a := l.pod("a")
+	l.offer([]node{a}, service(a.v4, a.v6))
+	l.restart(network.Config{})
+	nft(t, "table inet seen { chain transit { type filter hook forward priority 0; policy drop; }; }")
+	l.run()
+	eventually(t, patience, func() error {
+		if got := l.Warnings(); len(got) != 1 || !strings.Contains(got[0], "inet seen") {
+			return fmt.Errorf("warnings %q, want one, of table seen", got)
+		}
+		return nil
+	})
+}
+
 // TestOtherRangesAfterARestart: nothing of those before is left.
 func TestOtherRangesAfterARestart(t *testing.T) {
 	l := newLab(t, network.Config{})

@@ -124,8 +124,12 @@ func (n *Network) look(ctx context.Context) (texts []string, blocked bool) {
 			texts = append(texts, err.Error())
 		}
 	}
+	inUse, err := n.ways.left()
+	if err != nil {
+		texts = append(texts, err.Error())
+	}
 	for _, r := range n.ways.ranges {
-		if err := overlap(r, forServices(), slices.Contains(n.ways.current(), r)); err != nil && (six || r.Addr().Is4()) {
+		if err := overlap(r, forServices(), slices.Contains(inUse, r)); err != nil && (six || r.Addr().Is4()) {
 			texts = append(texts, err.Error())
 		}
 	}

@@ -57,6 +57,9 @@ func newClients(ctx context.Context, ways map[string][2]string) *clients {
 		client := clientFrom(way[0], func(t *http.Transport) { t.DisableKeepAlives = true })
 		c.repeat(who+", long downloads", client, func() error { return c.once(client, fmt.Sprintf("http://%s/long?for=%s", way[1], longLasts)) })
 		socket := &socket{client: clientFrom(way[0], func(*http.Transport) {}), url: "ws://" + way[1] + "/messages"}
+		if strings.HasPrefix(who, "load balancer") { // The others stay with their server.
+			socket.renew = 50
+		}
 		c.repeat(who+", messages", socket, socket.exchange)
 	}
 	return c
@@ -104,6 +107,13 @@ func (c *clients) once(client *http.Client, url string) error {
 	return nil
 }
 
+// lost is how many requests have failed so far.
+func (c *clients) lost() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.failed)
+}
+
 // finish ends all clients and returns how often they asked, and what failed.
 func (c *clients) finish() (asked map[string]int, failed []string) {
 	c.end()
@@ -117,12 +127,17 @@ type socket struct {
 	url    string
 	conn   *websocket.Conn
 	sent   int
+	// renew is after how many messages it is opened anew; 0 for never.
+	renew int
 }
 
 // exchange sends a message and wants it back. A server that goes away says so
 // before it closes, and the message that it did not answer is for another one;
 // any other end of a connection is a failure.
 func (s *socket) exchange() error {
+	if s.renew > 0 && s.sent%s.renew == 0 {
+		s.CloseIdleConnections()
+	}
 	for {
 		err := s.tryExchange()
 		if err == nil {
@@ -166,5 +181,6 @@ func (s *socket) tryExchange() error {
 func (s *socket) CloseIdleConnections() {
 	if s.conn != nil {
 		_ = s.conn.Close(websocket.StatusNormalClosure, "")
+		s.conn = nil
 	}
 }

@@ -64,7 +64,8 @@
 //     is gone and can't be had again is waited for; nothing else is run in its
 //     place. So it is for undo, but not for a manifest that comes back to a
 //     good revision.
-//  6. What people change against the manifest holds until its spec changes.
+//  6. What people change against the manifest holds until its spec changes; a
+//     pause, which is made to hold such changes, until something is said of it.
 //     Restarting is no difference that could be taken back: the restarted pods
 //     stay.
 //

@@ -1,14 +1,12 @@
 package firewall
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"net"
 	"net/netip"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -18,9 +16,7 @@ import (
 
 const (
 	patience = 30 * time.Second
-	// gap is how long new connections may fail after a reload.
-	gap = time.Second
-	// soon is how long one may take.
+	// soon is how long a new connection and its answer may take.
 	soon = 300 * time.Millisecond
 )
 
@@ -87,14 +83,16 @@ func at(address string, port int) string {
 	return netip.AddrPortFrom(netip.MustParseAddr(address), uint16(port)).String()
 }
 
-// ask makes a new connection and wants an answer.
-func ask(from, address string) error {
-	conn, err := harness.DialFrom(from, "tcp", address, soon)
+// ask makes a new connection and wants an answer soon.
+func ask(from, address string) error { return askWithin(from, address, soon) }
+
+func askWithin(from, address string, wait time.Duration) error {
+	conn, err := harness.DialFrom(from, "tcp", address, wait)
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	return askOn(conn, soon)
+	return askOn(conn, wait)
 }
 
 func askOn(conn net.Conn, wait time.Duration) error {
@@ -178,52 +176,6 @@ func (l *lab) calm(chain string) {
 		}
 		return err
 	})
-}
-
-// survives does something to a firewall while all ways are asked, and while a
-// connection from outside is open. Soon after its end all new connections
-// succeed.
-func (l *lab) survives(what string, do func()) {
-	t := l.t()
-	t.Helper()
-	open, err := harness.DialFrom(l.outside, "tcp", l.fromOutside["node port"], soon)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer open.Close()
-	ctx, end := context.WithCancel(t.Context())
-	defer end()
-	var mu sync.Mutex
-	asked, failed := 0, 0
-	begun := time.Now()
-	last := begun
-	var group sync.WaitGroup
-	l.eachWay(func(_, from, address string) {
-		group.Go(func() {
-			for ctx.Err() == nil {
-				err := ask(from, address)
-				mu.Lock()
-				asked++
-				if err != nil {
-					last, failed = time.Now(), failed+1
-				}
-				mu.Unlock()
-				time.Sleep(10 * time.Millisecond)
-			}
-		})
-	})
-	do()
-	done := time.Now()
-	time.Sleep(2 * gap)
-	end()
-	group.Wait()
-	t.Logf("%s took %s: %d asked, %d failed, the last after %s", what, done.Sub(begun).Round(time.Millisecond), asked, failed, last.Sub(begun).Round(time.Millisecond))
-	if asked < 50 || last.After(done.Add(gap)) {
-		t.Errorf("%s: %d asked, %d failed, the last %s after its end, want none after %s", what, asked, failed, last.Sub(done), gap)
-	}
-	if err := askOn(open, patience); err != nil {
-		t.Errorf("%s: a connection that was open before does not go on: %v", what, err)
-	}
 }
 
 func TestUFW(t *testing.T) {

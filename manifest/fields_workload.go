@@ -48,7 +48,7 @@ func workloadFields() []Field {
 			supportedNote("minReadySeconds", "0 if not set"),
 			supportedNote("revisionHistoryLimit", "10 if not set"),
 		), of("DaemonSetUpdateStrategy",
-			refused("type", "there is no command that deletes a pod, so nothing would ever be updated", "RollingUpdate"),
+			supportedNote("type", "RollingUpdate if not set, or OnDelete: `podstead rollout restart` and `undo` replace the pod, a change of the manifest does not"),
 			supported("rollingUpdate"),
 		), of("RollingUpdateDaemonSet",
 			supportedNote("maxUnavailable", "1 if not set; must be 0 beside a maxSurge"),

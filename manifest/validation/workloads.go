@@ -99,7 +99,7 @@ func (c *checker) strategy(s *appsv1.DeploymentStrategy, at *field.Path) {
 }
 
 func (c *checker) updateStrategy(s *appsv1.DaemonSetUpdateStrategy, at *field.Path) {
-	oneOf(c, at.Child("type"), s.Type, appsv1.RollingUpdateDaemonSetStrategyType)
+	oneOf(c, at.Child("type"), s.Type, appsv1.RollingUpdateDaemonSetStrategyType, appsv1.OnDeleteDaemonSetStrategyType)
 	if s.RollingUpdate == nil {
 		return
 	}

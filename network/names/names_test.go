@@ -274,9 +274,6 @@ func TestBelowAServiceManager(t *testing.T) {
 	cfg := l.config()
 	cfg.Supervised = true
 	keeper := names.New(cfg)
-	if err := keeper.Set(zone(webIP)); err != nil {
-		t.Fatal(err)
-	}
 	manager, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(l.dir, "manager"), Net: "unixgram"})
 	if err != nil {
 		t.Fatal(err)
@@ -293,7 +290,7 @@ func TestBelowAServiceManager(t *testing.T) {
 		t.Cleanup(func() { _ = cmd.Process.Kill() })
 		return cmd
 	}
-	hear := func() {
+	hear := func() (status string) {
 		t.Helper()
 		if err := manager.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
 			t.Fatal(err)
@@ -303,8 +300,8 @@ func TestBelowAServiceManager(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if strings.Contains(string(buf[:n]), "READY=1") {
-				return
+			if ready, status, _ := strings.Cut(string(buf[:n]), "\nSTATUS="); ready == "READY=1" {
+				return status
 			}
 			messages, err := unix.ParseSocketControlMessage(control[:k])
 			if err != nil || len(messages) != 1 || !strings.HasPrefix(string(buf[:n]), "FDSTORE=1\nFDNAME=") {
@@ -320,7 +317,16 @@ func TestBelowAServiceManager(t *testing.T) {
 		}
 	}
 	first := start()
-	hear()
+	// A boot does not wait for it while podstead says nothing.
+	if status := hear(); !strings.Contains(status, "waits for podstead") || len(stored) > 0 {
+		t.Errorf("it is ready before podstead says anything: %q, %d sockets", status, len(stored))
+	}
+	if err := keeper.Set(zone(webIP)); err != nil {
+		t.Fatal(err)
+	}
+	if status := hear(); status != "answers pods" {
+		t.Errorf("it says %q, want that it answers", status)
+	}
 	if len(stored) != 2*len(l.listen) {
 		t.Fatalf("%d sockets were handed over, want %d", len(stored), 2*len(l.listen))
 	}

@@ -151,6 +151,30 @@ func TestDaemonSetHasOnePodWhereItsLabelsAllow(t *testing.T) {
 	agent.removed(h)
 }
 
+func TestOnDeleteWaitsForTheCommand(t *testing.T) {
+	t.Parallel()
+	h := newRollouts(t, "1", "2")
+	agent := rollout{kind: "DaemonSet", name: "agent", version: "1", watch: 1, spec: "updateStrategy: {type: OnDelete}\n"}
+	agent.write(h)
+	old := rolled(h, "agent", "1", 1)[0]
+	agent.version = "2"
+	agent.write(h)
+	h.Eventually(patience, func() error {
+		out, err := h.CLI("rollout", "status", "daemonset/agent", "--watch=false")
+		if err == nil && !strings.Contains(out, "until podstead rollout restart replaces it") {
+			err = fmt.Errorf("rollout status says:\n%s", out)
+		}
+		return err
+	})
+	if now := rolled(h, "agent", "1", 1)[0]; now.UID != old.UID {
+		t.Errorf("pod %s replaced %s, which nobody asked for", now.Name, old.Name)
+	}
+	if out, err := h.CLI("rollout", "restart", "daemonset/agent"); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	rolled(h, "agent", "2", 1)
+}
+
 func TestRolloutOutlivesPodstead(t *testing.T) {
 	t.Parallel()
 	h := newRollouts(t, "1", "2")

@@ -59,7 +59,7 @@ func Run(ctx context.Context, cfg Config) error {
 		group.Go(func() error { return s.serveTCP(ctx, l, &under) })
 	}
 	group.Go(func() error { return attend(ctx, cfg, sockets, info) })
-	if err := tell("READY=1"); err != nil {
+	if err := tell("READY=1\nSTATUS=answers pods"); err != nil {
 		cfg.Warn(err)
 	}
 	err = group.Wait()
@@ -105,12 +105,19 @@ func zoneReader(warn func(error)) func(path string) (*zone, error) {
 	}
 }
 
-// settingsTime is how often it is looked whether the settings are others.
-const settingsTime = 5 * time.Second
+// How often it is looked whether there are settings, and whether they are
+// others.
+const (
+	waiting      = 100 * time.Millisecond
+	settingsTime = 5 * time.Second
+)
 
+// waitForSettings reads the settings, or waits for them: podstead may come much
+// later, and a server's boot is not to wait for that (`systemctl
+// is-system-running --wait`), so then this one is ready to wait.
 func waitForSettings(ctx context.Context, cfg Config) (*handover.Settings, os.FileInfo, error) {
 	path := filepath.Join(cfg.Dir, handover.SettingsFile)
-	for {
+	for told := false; ; {
 		text, err := os.ReadFile(path)
 		if err == nil {
 			var s handover.Settings
@@ -123,10 +130,16 @@ func waitForSettings(ctx context.Context, cfg Config) (*handover.Settings, os.Fi
 		if !errors.Is(err, fs.ErrNotExist) {
 			return nil, nil, err
 		}
+		if !told {
+			told = true
+			if err := tell("READY=1\nSTATUS=waits for podstead to say what there is"); err != nil {
+				cfg.Warn(err)
+			}
+		}
 		select {
 		case <-ctx.Done():
 			return nil, nil, ctx.Err()
-		case <-time.After(lookAgain):
+		case <-time.After(waiting):
 		}
 	}
 }

@@ -57,7 +57,7 @@ func newLoggingAgent(f *fake, log *zap.Logger) *agent.Agent {
 		Cgroups: fakeCgroups{f}, Logs: fakeLogs{f}, History: fakeHistory{f},
 		Probes: fakeProbes{f}, Hooks: fakeHooks{f}, Verdicts: fakeVerdicts{f},
 		Disks: fakeDisks{f}, GoodImages: fakeGoodImages{f}, Records: fakeRecords{f}, Services: fakeServices{f}, Names: fakeNames{f}, ServiceRanges: serviceRanges, Collect: plan.DefaultImageSettings(),
-		Now: now, Default: manifest.Default, Sources: []string{"local"}, Log: log,
+		Now: resting(), Default: manifest.Default, Sources: []string{"local"}, Log: log,
 	})
 }
 

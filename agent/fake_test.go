@@ -105,6 +105,27 @@ func now() pod.Stamp {
 	return pod.Stamp{Moment: pod.Moment(time.Since(boot)), Wall: time.Now()}
 }
 
+// resting returns now, and panics when it is asked so often at one moment that
+// the loop can't be at rest: it would keep a processor busy, and a bubble would
+// never end.
+func resting() func() pod.Stamp {
+	var mu sync.Mutex
+	var last pod.Stamp
+	asked := 0
+	return func() pod.Stamp {
+		mu.Lock()
+		defer mu.Unlock()
+		at := now()
+		if asked++; at.Moment != last.Moment {
+			last, asked = at, 0
+		}
+		if asked > 100_000 {
+			panic("the agent does not come to rest")
+		}
+		return at
+	}
+}
+
 // do runs f as one operation.
 func (f *fake) do(ctx context.Context, call string, work func() error) error {
 	f.mu.Lock()

@@ -256,13 +256,21 @@ func (l *loop) recordServices(now pod.Moment) {
 func (l *loop) nextService(now pod.Moment) pod.Moment {
 	s := &l.services
 	var next pod.Moment
-	for _, at := range []pod.Moment{s.names.wake(), s.record.wake(), l.network.wake(), s.askAt} {
+	var moments []pod.Moment
+	// Whatever nobody can do yet waits for a fact, however late it is.
+	if l.swept && !s.asking {
+		moments = append(moments, s.askAt)
+	}
+	switch {
+	case l.servicesKnown(now):
+		moments = append(moments, s.names.wake(), s.record.wake(), l.network.wake())
+	case s.resolved && now < s.latest:
+		moments = append(moments, s.latest)
+	}
+	for _, at := range moments {
 		if at != 0 && (next == 0 || at < next) {
 			next = at
 		}
-	}
-	if s.resolved && !l.servicesKnown(now) && (next == 0 || s.latest < next) {
-		next = s.latest
 	}
 	return next
 }

@@ -240,6 +240,30 @@ func TestServicesWaitForWhatIsKnown(t *testing.T) {
 	})
 }
 
+// TestServicesWaitForTheRuntimeAtRest: nothing is known without containerd, and
+// that costs nothing, however long it takes to come.
+func TestServicesWaitForTheRuntimeAtRest(t *testing.T) {
+	f := newFake()
+	f.down = true
+	inBubble(t, f, func(t *testing.T, a *agent.Agent) {
+		bound := desired("bound", func(p *corev1.Pod) { p.Spec.Containers[0].Ports = []corev1.ContainerPort{{ContainerPort: 80, HostPort: 8080}} })
+		a.Publish(withObjects(source(bound), serving(func(s *corev1.Service) {
+			s.Spec.Type, s.Spec.Ports[0].NodePort = corev1.ServiceTypeNodePort, 30080
+		})))
+		settle(time.Minute)
+		if n := f.count("network") + f.count("names"); n > 0 {
+			t.Errorf("set %d times though nothing is known", n)
+		}
+		f.mu.Lock()
+		f.down = false
+		f.mu.Unlock()
+		settle(time.Minute)
+		if f.count("network") == 0 || f.count("names") == 0 {
+			t.Error("the network is not set when the runtime has come")
+		}
+	})
+}
+
 // TestServiceWaitsForItsPort: a process has the node port, and then not.
 func TestServiceWaitsForItsPort(t *testing.T) {
 	f := newFake()

@@ -160,9 +160,9 @@ func TestOnDeleteWaitsForTheCommand(t *testing.T) {
 	agent.version = "2"
 	agent.write(h)
 	h.Eventually(patience, func() error {
-		out, err := h.CLI("rollout", "status", "daemonset/agent", "--watch=false")
+		out, err := h.CLI("describe", "daemonset", "agent")
 		if err == nil && !strings.Contains(out, "until podstead rollout restart replaces it") {
-			err = fmt.Errorf("rollout status says:\n%s", out)
+			err = fmt.Errorf("describe says:\n%s", out)
 		}
 		return err
 	})

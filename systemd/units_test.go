@@ -82,6 +82,29 @@ func TestUnitsHoldTheirPromises(t *testing.T) {
 	}
 }
 
+// TestMemoryIsKeptForTheUnits: what a unit keeps counts only as far as its
+// slice keeps it (systemd.resource-control(5)).
+func TestMemoryIsKeptForTheUnits(t *testing.T) {
+	mebibytes := func(name string) int {
+		value := readUnit(t, name).value("MemoryMin")
+		n, err := strconv.Atoi(strings.TrimSuffix(value, "M"))
+		if err != nil || !strings.HasSuffix(value, "M") {
+			t.Fatalf("%s: MemoryMin=%s, want mebibytes", name, value)
+		}
+		return n
+	}
+	sum := 0
+	for _, name := range append([]string{"podstead-names.service"}, units...) {
+		if slice := readUnit(t, name).value("Slice"); slice != "podstead.slice" {
+			t.Errorf("%s is in Slice=%s", name, slice)
+		}
+		sum += mebibytes(name)
+	}
+	if all := mebibytes("podstead.slice"); all != sum {
+		t.Errorf("podstead.slice keeps %d MiB, its units together %d MiB", all, sum)
+	}
+}
+
 // mountNamespace makes a private mount namespace (systemd.exec(5)), in which
 // neither containerd nor containers see what is mounted outside, nor the host
 // what is mounted inside.

@@ -27,7 +27,7 @@ var programs = []string{
 func TestFilesAreWhereTheyBelong(t *testing.T) {
 	dir := unpacked(t)
 	for path, mode := range map[string]os.FileMode{
-		"/etc/podstead/config.yaml": 0o644, "/etc/podstead/manifests": os.ModeDir | 0o700, "/usr/lib/systemd/system/podstead.service": 0o644,
+		"/etc/podstead/config.yaml": 0o644, "/etc/podstead/manifests": os.ModeDir | 0o700, "/usr/lib/systemd/system/podstead.service": 0o644, "/usr/lib/systemd/system/podstead.slice": 0o644,
 		"/usr/bin/podstead": 0o755, "/usr/libexec/podstead/containerd": 0o755, "/usr/share/doc/podstead/examples/web.yaml": 0o644,
 		"/usr/share/doc/podstead/copyright": 0o644, "/usr/share/man/man1/podstead.1.gz": 0o644, "/usr/share/man/man5/podstead-config.5.gz": 0o644,
 		"/usr/share/zsh/vendor-completions/_podstead": 0o644, "/usr/share/fish/vendor_completions.d/podstead.fish": 0o644,

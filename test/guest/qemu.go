@@ -84,7 +84,7 @@ func (m *machine) args() []string {
 		"-kernel", m.image.kernel(), "-initrd", m.path("initrd"), "-append", commandLine,
 		"-chardev", "file,id=console,append=on,path=" + m.path("console.log"), "-serial", "chardev:console",
 		"-chardev", "socket,id=agent,server=on,wait=off,path=" + m.path("agent.sock"),
-		"-device", "virtio-serial-pci", "-device", "virtserialport,chardev=agent,name=podstead.agent",
+		"-device", "virtio-serial-pci", "-device", "virtserialport,chardev=agent,name=test.guest.agent",
 		"-chardev", "socket,id=monitor,server=on,wait=off,path=" + m.path("monitor.sock"), "-mon", "chardev=monitor,mode=control",
 		"-netdev", "user,id=net,restrict=on", "-device", "virtio-net-pci,netdev=net,romfile=",
 		"-device", "virtio-rng-pci",

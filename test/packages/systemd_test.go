@@ -102,7 +102,7 @@ func TestServiceIsStartedRestartedAndStopped(t *testing.T) {
 	m.do("dpkg", "--remove", "podstead")
 	m.wants("the removal", "stop podstead podstead-containerd podstead-names", "daemon-reload")
 	m.do("dpkg", "--purge", "podstead")
-	m.wants("the purge")
+	m.wants("the purge", "stop podstead.slice")
 }
 
 // runContainerd runs the containerd that is installed, for whom looks at the
@@ -162,7 +162,7 @@ func TestScriptsOfTheRPM(t *testing.T) {
 	m.wants("the end of an upgrade")
 	run("preun", "0")
 	run("postun", "0")
-	m.wants("the removal", "disable podstead", "stop podstead-containerd podstead-names", "daemon-reload")
+	m.wants("the removal", "disable podstead", "stop podstead-containerd podstead-names", "stop podstead.slice", "daemon-reload")
 
 	// Without systemd nothing is asked and nothing fails.
 	if err := os.RemoveAll(m.path("/run/systemd")); err != nil {

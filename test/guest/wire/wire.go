@@ -5,7 +5,7 @@ package wire
 import "time"
 
 // Port is the name of the virtio-serial port.
-const Port = "podstead.agent"
+const Port = "test.guest.agent"
 
 // The greeting. After either side was started anew the stream holds the rest
 // of an earlier talk, so the harness says Hello and a number that it has not

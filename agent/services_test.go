@@ -246,7 +246,9 @@ func TestServicesWaitForTheRuntimeAtRest(t *testing.T) {
 	f := newFake()
 	f.down = true
 	inBubble(t, f, func(t *testing.T, a *agent.Agent) {
-		bound := desired("bound", func(p *corev1.Pod) { p.Spec.Containers[0].Ports = []corev1.ContainerPort{{ContainerPort: 80, HostPort: 8080}} })
+		bound := desired("bound", func(p *corev1.Pod) {
+			p.Spec.Containers[0].Ports = []corev1.ContainerPort{{ContainerPort: 80, HostPort: 8080}}
+		})
 		a.Publish(withObjects(source(bound), serving(func(s *corev1.Service) {
 			s.Spec.Type, s.Spec.Ports[0].NodePort = corev1.ServiceTypeNodePort, 30080
 		})))

@@ -48,10 +48,19 @@ func (p *listening) wantPorts(claims []plan.Claim, more []pod.HostPort, now pod.
 	p.heard = known
 }
 
+// listensAt is when to look who holds ports; 0 for never, or while that can't be
+// done.
+func (l *loop) listensAt() pod.Moment {
+	if l.ports.looking || !l.swept {
+		return 0
+	}
+	return l.ports.at
+}
+
 // listen looks who holds the ports that pods want, as long as somebody does.
 func (l *loop) listen(now pod.Moment) {
 	p := &l.ports
-	if p.at == 0 || p.looking || now < p.at || !l.swept {
+	if at := l.listensAt(); at == 0 || now < at {
 		return
 	}
 	p.looking = true

@@ -221,8 +221,8 @@ func (l *loop) sleep(now pod.Moment) time.Duration {
 	if l.pullAt != 0 {
 		d = min(d, l.pullAt.Sub(now))
 	}
-	if l.ports.at != 0 && !l.ports.looking && l.swept {
-		d = min(d, max(l.ports.at.Sub(now), 0))
+	if at := l.listensAt(); at != 0 {
+		d = min(d, at.Sub(now))
 	}
 	if l.drain != nil && l.drain.again != 0 {
 		d = min(d, l.drain.again.Sub(now))

@@ -125,11 +125,20 @@ func sameObjects(a, b []pod.Object) bool {
 	})
 }
 
+// asksPortsAt is when ports are to be asked about; 0 while there are none, or
+// that can't be done yet, however late it is: a fact will tell.
+func (l *loop) asksPortsAt() pod.Moment {
+	if l.services.asking || !l.swept {
+		return 0
+	}
+	return l.services.askAt
+}
+
 // askPorts asks who holds ports of the host that Services want, as long as they
 // don't have them.
 func (l *loop) askPorts(now pod.Moment) {
 	s := &l.services
-	if s.askAt == 0 || s.asking || now < s.askAt || !l.swept {
+	if at := l.asksPortsAt(); at == 0 || now < at {
 		return
 	}
 	s.asking, s.askAt = true, 0
@@ -256,11 +265,7 @@ func (l *loop) recordServices(now pod.Moment) {
 func (l *loop) nextService(now pod.Moment) pod.Moment {
 	s := &l.services
 	var next pod.Moment
-	var moments []pod.Moment
-	// Whatever nobody can do yet waits for a fact, however late it is.
-	if l.swept && !s.asking {
-		moments = append(moments, s.askAt)
-	}
+	moments := []pod.Moment{l.asksPortsAt()}
 	switch {
 	case l.servicesKnown(now):
 		moments = append(moments, s.names.wake(), s.record.wake(), l.network.wake())
